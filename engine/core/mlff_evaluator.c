@@ -1,0 +1,354 @@
+/*
+ * Evaluators: a model on a platform. Everything that a caller can get wrong about settings, graph
+ * and result is refused here, once for all platforms.
+ */
+#include "mlff_model_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mlff_evaluator {
+    const mlff_model *model;      // borrowed
+    const mlff_backend *backend;
+    void *state;                  // of the backend
+};
+
+/* ---------------------------------------------------------------------------- settings -- */
+
+static mlff_status check_positive_or_default(const char *name, double value, mlff_error *err) {
+    if (isfinite(value) && value >= 0)
+        return MLFF_OK;
+    return mlff_fail(err, MLFF_ERROR_ARGUMENT, "%s is %g, expected a positive number, or 0 for the "
+                     "model's default", name, value);
+}
+
+/* A model without charges: what would have no effect is refused. */
+static mlff_status check_without_charges(const mlff_model_info *info, const mlff_settings *s,
+                                         mlff_error *err) {
+    if (s->coulomb != MLFF_COULOMB_DEFAULT && s->coulomb != MLFF_COULOMB_NONE)
+        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "a Coulomb method was chosen, but %s models "
+                         "have no atomic charges: use the default or none", info->display_name);
+    if (s->dispersion > 0)
+        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "dispersion was switched on, but %s models "
+                         "have no dispersion term: use the default or off", info->display_name);
+    const char *name = s->coulomb_cutoff != 0 ? "coulomb_cutoff" :
+                       s->coulomb_alpha != 0 ? "coulomb_alpha" :
+                       s->ewald_tolerance != 0 ? "ewald_tolerance" :
+                       s->dispersion_cutoff != 0 ? "dispersion_cutoff" : NULL;
+    if (name)
+        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "%s was set, but %s models have neither "
+                         "atomic charges nor a dispersion term: leave it 0", name,
+                         info->display_name);
+    return MLFF_OK;
+}
+
+static mlff_status check_settings(const mlff_model_info *info, const mlff_settings *s,
+                                  mlff_error *err) {
+    if ((int) s->coulomb < MLFF_COULOMB_DEFAULT || (int) s->coulomb > MLFF_COULOMB_PME)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "coulomb is %d, which is no Coulomb method",
+                         (int) s->coulomb);
+    if (s->dispersion < -1 || s->dispersion > 1)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "dispersion is %d, expected 0 (default), 1 (on) "
+                         "or -1 (off)", s->dispersion);
+    MLFF_TRY(check_positive_or_default("coulomb_cutoff", s->coulomb_cutoff, err));
+    MLFF_TRY(check_positive_or_default("coulomb_alpha", s->coulomb_alpha, err));
+    MLFF_TRY(check_positive_or_default("ewald_tolerance", s->ewald_tolerance, err));
+    MLFF_TRY(check_positive_or_default("dispersion_cutoff", s->dispersion_cutoff, err));
+    return info->has_charges ? MLFF_OK : check_without_charges(info, s, err);
+}
+
+/* ---------------------------------------------------------------------------- new, free -- */
+
+static const mlff_backend *find_backend(const mlff_platform *platform, const char *architecture) {
+    for (int k = 0; k < platform->n_backends; k++)
+        if (strcmp(platform->backends[k]->architecture, architecture) == 0)
+            return platform->backends[k];
+    return NULL;
+}
+
+mlff_status mlff_evaluator_new(const mlff_platform *platform, const mlff_model *model,
+                               const mlff_settings *settings, mlff_evaluator **out,
+                               mlff_error *err) {
+    if (!out)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "mlff_evaluator_new: out is NULL");
+    *out = NULL;
+    if (!platform || !model)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "mlff_evaluator_new: %s is NULL",
+                         platform ? "model" : "platform");
+    const mlff_model_info *info = mlff_model_get_info(model);
+    const mlff_backend *backend = find_backend(platform, info->architecture);
+    if (!backend)
+        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "%s is not available on %s",
+                         info->display_name, platform->name);
+    const mlff_settings defaults = {0};
+    if (!settings)
+        settings = &defaults;
+    MLFF_TRY(check_settings(info, settings, err));
+
+    mlff_evaluator *evaluator = calloc(1, sizeof *evaluator);
+    if (!evaluator)
+        return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for an evaluator");
+    evaluator->model = model;
+    evaluator->backend = backend;
+    const mlff_status status = backend->create(model, settings, &evaluator->state, err);
+    if (status != MLFF_OK) {
+        free(evaluator);
+        return status;
+    }
+    *out = evaluator;
+    return MLFF_OK;
+}
+
+void mlff_evaluator_free(mlff_evaluator *evaluator) {
+    if (!evaluator)
+        return;
+    evaluator->backend->destroy(evaluator->state);
+    free(evaluator);
+}
+
+/* ------------------------------------------------------------------------------- graph -- */
+
+static mlff_status check_counts(const mlff_graph *g, mlff_error *err) {
+    if (g->n_local < 0 || g->n_all < g->n_local)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_local = %d and n_all = %d: expected 0 <= "
+                         "n_local <= n_all", g->n_local, g->n_all);
+    return MLFF_OK;
+}
+
+static mlff_status check_species(const mlff_model *model, const mlff_graph *g, mlff_error *err) {
+    if (g->n_all > 0 && !g->species)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph's species is NULL");
+    for (int i = 0; i < g->n_all; i++) {
+        const int z = g->species[i];
+        if (z >= 1 && z <= MLFF_N_ELEMENTS && model->knows_element[z])
+            continue;
+        mlff_error why;
+        mlff_model_check_element(model, z, &why);
+        return mlff_fail(err, MLFF_ERROR_ELEMENT, "atom %d: %s", i, why.message);
+    }
+    return MLFF_OK;
+}
+
+static mlff_status check_rows(const mlff_model_info *info, const mlff_graph *g, mlff_error *err) {
+    if (!g->n_row)
+        return MLFF_OK;
+    if (g->n_layers != info->n_layers)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_row has n_layers = %d entries, but the model "
+                         "has %d layers", g->n_layers, info->n_layers);
+    for (int l = 0; l < g->n_layers; l++) {
+        if (g->n_row[l] < g->n_local || g->n_row[l] > g->n_all)
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_row[%d] = %d, expected n_local = %d ... "
+                             "n_all = %d", l, g->n_row[l], g->n_local, g->n_all);
+        if (l > 0 && g->n_row[l] > g->n_row[l - 1])
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_row[%d] = %d is larger than n_row[%d] = "
+                             "%d: the rows must not increase", l, g->n_row[l], l - 1,
+                             g->n_row[l - 1]);
+    }
+    return MLFF_OK;
+}
+
+/* first starts at 0 and never falls. */
+static mlff_status check_first(const char *name, const mlff_pairs *p, int n_all, mlff_error *err) {
+    if (!p->first)
+        return n_all == 0 ? MLFF_OK :
+            mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' first is NULL", name);
+    if (p->first[0] != 0)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' first[0] is %d, expected 0", name,
+                         p->first[0]);
+    for (int i = 0; i < n_all; i++)
+        if (p->first[i + 1] < p->first[i])
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' first falls from %d to %d "
+                             "behind row %d: it must not decrease", name, p->first[i],
+                             p->first[i + 1], i);
+    if (p->first[n_all] > 0 && (!p->neighbor || !p->rij))
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' %s is NULL", name,
+                         p->neighbor ? "rij" : "neighbor");
+    return MLFF_OK;
+}
+
+/* What is wrong about pair k of row i. */
+static mlff_status fail_pair(const char *name, const mlff_pairs *p, int i, int k, int n_all,
+                             double cutoff, mlff_error *err) {
+    const int j = p->neighbor[k];
+    const double *r = p->rij[k], d = sqrt(r[0]*r[0] + r[1]*r[1] + r[2]*r[2]);
+    if (j < 0 || j >= n_all)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "%s pair %d of atom %d: neighbor %d, expected "
+                         "0 ... %d", name, k, i, j, n_all - 1);
+    if (!isfinite(d))
+        return mlff_fail(err, MLFF_ERROR_NUMBER, "%s pair %d, atoms %d <- %d: its vector (%g, %g, "
+                         "%g) is not finite", name, k, i, j, r[0], r[1], r[2]);
+    if (d == 0)
+        return mlff_fail(err, MLFF_ERROR_NUMBER, "%s pair %d, atoms %d <- %d: its length is 0: "
+                         "two atoms at the same place?", name, k, i, j);
+    return mlff_fail(err, MLFF_ERROR_ARGUMENT, "%s pair %d, atoms %d <- %d: its length of %.9g "
+                     "angstrom exceeds the model's cutoff of %.9g: leave longer pairs out", name, k,
+                     i, j, d, cutoff);
+}
+
+/* Neighbors in range, lengths finite, not 0, and at most the cutoff (with room for rounding). */
+static mlff_status check_pairs(const char *name, const mlff_pairs *p, int n_all, double cutoff,
+                               mlff_error *err) {
+    MLFF_TRY(check_first(name, p, n_all, err));
+    if (!p->first)
+        return MLFF_OK;
+    const double largest = cutoff*cutoff*(1 + 1e-5);
+    for (int i = 0; i < n_all; i++)
+        for (int k = p->first[i]; k < p->first[i + 1]; k++) {
+            const double *r = p->rij[k], d2 = r[0]*r[0] + r[1]*r[1] + r[2]*r[2];
+            const bool good = p->neighbor[k] >= 0 && p->neighbor[k] < n_all && d2 > 0 &&
+                              d2 <= largest && isfinite(d2);
+            if (!good)
+                return fail_pair(name, p, i, k, n_all, cutoff, err);
+        }
+    return MLFF_OK;
+}
+
+/*
+ * Ghosts that nobody refreshes between the layers must be computed here: a row of layer l reads
+ * what layer l - 1 made of its neighbors.
+ */
+static mlff_status check_ghosts(const mlff_graph *g, int n_layers, const mlff_exchange *exchange,
+                                mlff_error *err) {
+    if (g->n_all == g->n_local || (exchange && exchange->forward))
+        return MLFF_OK;
+    for (int l = 1; l < n_layers; l++) {
+        const int n_row = g->n_row ? g->n_row[l] : g->n_local;
+        const int n_known = g->n_row ? g->n_row[l - 1] : g->n_local;
+        const int n_pairs = g->message.first[n_row];
+        for (int k = 0; k < n_pairs; k++)
+            if (g->message.neighbor[k] >= n_known)
+                return mlff_fail(err, MLFF_ERROR_ARGUMENT, "layer %d reads ghost %d, but only the "
+                                 "first %d rows are computed in layer %d: enlarge n_row or give "
+                                 "exchange callbacks", l, g->message.neighbor[k], n_known, l - 1);
+    }
+    return MLFF_OK;
+}
+
+static mlff_status check_regions(const mlff_graph *g, mlff_error *err) {
+    if (g->n_regions < 1)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_regions = %d, expected at least 1",
+                         g->n_regions);
+    for (int i = 0; g->region && i < g->n_all; i++)
+        if (g->region[i] < 0 || g->region[i] >= g->n_regions)
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "atom %d is in region %d, expected 0 ... %d",
+                             i, g->region[i], g->n_regions - 1);
+    return MLFF_OK;
+}
+
+static mlff_status check_charges(const mlff_model_info *info, const mlff_graph *g,
+                                 mlff_error *err) {
+    for (int k = 0; k < g->n_regions; k++) {
+        const double charge = g->total_charge ? g->total_charge[k] : 0;
+        const double multiplicity = g->multiplicity ? g->multiplicity[k] : 1;
+        if (!isfinite(charge))
+            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its total charge %g is not finite",
+                             k, charge);
+        if (!info->has_charges && charge != 0)
+            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its total charge is %g e, but "
+                             "%s models have no charges, so it would have no effect: expected 0",
+                             k, charge, info->display_name);
+        if (!(isfinite(multiplicity) && multiplicity >= 1))
+            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its multiplicity is %g, expected "
+                             "2S+1 of at least 1", k, multiplicity);
+        if (!info->has_spin && multiplicity != 1)
+            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its multiplicity is %g, but this "
+                             "%s model does not know spin, so it would have no effect: expected 1",
+                             k, multiplicity, info->display_name);
+    }
+    return MLFF_OK;
+}
+
+static mlff_status check_cell(const mlff_graph *g, mlff_error *err) {
+    for (int a = 0; g->cell && a < 3; a++)
+        for (int d = 0; d < 3; d++)
+            if (!isfinite(g->cell[a][d]))
+                return mlff_fail(err, MLFF_ERROR_BOX, "the cell's vector %c is not finite",
+                                 "abc"[a]);
+    return MLFF_OK;
+}
+
+static mlff_status check_positions(const mlff_graph *g, mlff_error *err) {
+    for (int i = 0; g->position && i < g->n_all; i++) {
+        const double *x = g->position[i];
+        if (!isfinite(x[0]) || !isfinite(x[1]) || !isfinite(x[2]))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "atom %d: its position (%g, %g, %g) is not "
+                             "finite", i, x[0], x[1], x[2]);
+    }
+    return MLFF_OK;
+}
+
+static mlff_status check_graph(const mlff_model *model, const mlff_graph *g,
+                               const mlff_exchange *exchange, mlff_error *err) {
+    const mlff_model_info *info = &model->info;
+    MLFF_TRY(check_counts(g, err));
+    MLFF_TRY(check_species(model, g, err));
+    MLFF_TRY(check_rows(info, g, err));
+    MLFF_TRY(check_pairs("message", &g->message, g->n_all, info->cutoff, err));
+    MLFF_TRY(check_ghosts(g, info->n_layers, exchange, err));
+    if (g->long_range.first)
+        MLFF_TRY(check_pairs("long-range", &g->long_range, g->n_all, INFINITY, err));
+    MLFF_TRY(check_regions(g, err));
+    MLFF_TRY(check_charges(info, g, err));
+    MLFF_TRY(check_cell(g, err));
+    return check_positions(g, err);
+}
+
+mlff_status mlff_evaluator_pair_cutoffs(mlff_evaluator *evaluator, const mlff_graph *graph,
+                                        const mlff_exchange *exchange, double *message,
+                                        double *long_range, mlff_error *err) {
+    if (!evaluator || !graph || !message || !long_range)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "mlff_evaluator_pair_cutoffs: %s is NULL",
+                         !evaluator ? "evaluator" : !graph ? "graph" :
+                         !message ? "message" : "long_range");
+    *message = evaluator->model->info.cutoff;
+    *long_range = 0;
+    if (!evaluator->backend->pair_cutoff)
+        return MLFF_OK;
+    MLFF_TRY(check_counts(graph, err));
+    MLFF_TRY(check_regions(graph, err));
+    MLFF_TRY(check_cell(graph, err));
+    return evaluator->backend->pair_cutoff(evaluator->state, graph, exchange, long_range, err);
+}
+
+/* ---------------------------------------------------------------------------- evaluate -- */
+
+static mlff_status check_result(const mlff_model_info *info, const mlff_exchange *exchange,
+                                const mlff_result *result, mlff_error *err) {
+    if (result->charge && !info->has_charges)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "charges are wanted, but %s models have none: "
+                         "leave result->charge NULL", info->display_name);
+    if (result->strain && !result->force)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the strain derivative is wanted without "
+                         "forces: it comes with the reverse pass, so give result->force too");
+    if (exchange && exchange->forward && result->force && !exchange->reverse)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "forces are wanted with a forward exchange but "
+                         "without a reverse one");
+    return MLFF_OK;
+}
+
+/* A last look at what came out; backends that can say more have said it before. */
+static mlff_status check_finite(const mlff_graph *g, const mlff_result *result, mlff_error *err) {
+    for (int i = 0; result->atom_energy && i < g->n_local; i++)
+        if (!isfinite(result->atom_energy[i]))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d is not finite", i);
+    if (!isfinite(result->energy))
+        return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy is not finite");
+    for (int i = 0; result->force && i < g->n_all; i++) {
+        const double *f = result->force[i];
+        if (!isfinite(f[0]) || !isfinite(f[1]) || !isfinite(f[2]))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d is not finite", i);
+    }
+    return MLFF_OK;
+}
+
+mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,
+                          const mlff_exchange *exchange, mlff_result *result, mlff_error *err) {
+    if (!evaluator || !graph || !result)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "mlff_evaluate: %s is NULL",
+                         !evaluator ? "evaluator" : !graph ? "graph" : "result");
+    MLFF_TRY(check_graph(evaluator->model, graph, exchange, err));
+    MLFF_TRY(check_result(&evaluator->model->info, exchange, result, err));
+    MLFF_TRY(evaluator->backend->evaluate(evaluator->state, graph, exchange, result, err));
+    return check_finite(graph, result, err);
+}

@@ -1,0 +1,311 @@
+#ifndef OPENMM_MLFFFORCE_H_
+#define OPENMM_MLFFFORCE_H_
+
+#include "openmm/Context.h"
+#include "openmm/Force.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+#if defined(__GNUC__)
+#define OPENMM_EXPORT_MLFF __attribute__((visibility("default")))
+#else
+#define OPENMM_EXPORT_MLFF
+#endif
+
+struct mlff_model;
+
+namespace OpenMM {
+
+/**
+ * This class computes the energy and forces of a set of particles with a neural network potential.
+ * The network, its neighbor search and its analytic forces run inside OpenMM: there is no Python
+ * and no deep learning library behind it.
+ *
+ * To use it, create an MLFFForce from a model file (see docs/model-file.md), then call addAtom()
+ * once for every particle that the network describes, in any order, then add the force to the
+ * System.  The particles may be the whole System or a part of it, for example a ligand whose
+ * surroundings are described by a force field:
+ *
+ * <tt><pre>
+ *    MLFFForce* force = new MLFFForce("painn-hcno-distilled.safetensors");
+ *    for (int i = 0; i < numLigandAtoms; i++)
+ *        force->addAtom(ligandParticle[i], ligandAtomicNumber[i]);
+ *    system.addForce(force);
+ * </pre></tt>
+ *
+ * The force adds the network's energy to whatever the other forces of the System compute: it
+ * removes nothing.  In a mixed system, leave out the bonded terms, constraints and nonbonded
+ * interactions among the particles that the network describes.
+ *
+ * <b>Regions.</b>  A region is a molecule (or several) that is evaluated on its own: atoms of
+ * different regions do not see each other through this force, and each region has its own total
+ * charge.  Region 0 exists from the start; addRegion() adds more.  Several regions in one System
+ * are evaluated as one batch.
+ *
+ * <b>Periodic boundary conditions.</b>  By default a region is a molecule in vacuum, also inside a
+ * periodic System.  Its atoms may then be wrapped into the box one by one: the force puts the
+ * region together again, along the bonds given by addBond(), or, without bonds, by taking each
+ * atom's copy that is nearest to the region's first atom, which needs a region smaller than half
+ * the box.  With setUsesPeriodicBoundaryConditions(true) all periodic images interact, in boxes of
+ * any shape, cells smaller than the cutoff included.
+ *
+ * <b>Scaling.</b>  setScaleParameter() names a global parameter that multiplies the energy, with
+ * addEnergyParameterDerivative() its derivative is computed; setEnergyFactor() sets a constant
+ * factor.
+ *
+ * <b>Units.</b>  As everywhere in OpenMM: nm, kJ/mol, e.  The energy is the model's total energy,
+ * including its constant per element, so it may be large; only differences have a meaning.
+ *
+ * Atomic numbers, regions, the regions' charges and multiplicities and the energy factor may be
+ * changed for an existing Context by updateParametersInContext().  Everything else (the model, the
+ * particles, bonds, periodicity, parameter names) is fixed when the Context is created.
+ */
+class OPENMM_EXPORT_MLFF MLFFForce : public Force {
+public:
+    /**
+     * How a saved System carries the model.
+     */
+    enum ModelStorage {
+        /**
+         * The XML holds the content of the model file.  It can be loaded on any machine.
+         */
+        Embedded = 0,
+        /**
+         * The XML holds the file's path and its SHA-256.  The file must be there, unchanged, when
+         * the XML is loaded.
+         */
+        Path = 1
+    };
+    /**
+     * Create an MLFFForce.
+     *
+     * The file is read and checked here; the force does not need it afterwards.
+     *
+     * @param modelFile    path of the model file
+     */
+    explicit MLFFForce(const std::string& modelFile);
+    /**
+     * Create an MLFFForce from the content of a model file in memory.
+     *
+     * @param modelFile    the path (or a name) to report; nothing is read from it
+     * @param content      the file's bytes
+     */
+    MLFFForce(const std::string& modelFile, const std::string& content);
+    ~MLFFForce();
+    /**
+     * Get the path of the model file, as it was given to the constructor.
+     */
+    const std::string& getModelFile() const;
+    /**
+     * Get the SHA-256 of the model file's content, in lower-case hexadecimal.
+     */
+    std::string getModelHash() const;
+    /**
+     * Get the architecture of the model, for example "PaiNN".
+     */
+    std::string getModelArchitecture() const;
+    /**
+     * Get the range of one message passing layer, measured in nm.
+     */
+    double getModelCutoff() const;
+    /**
+     * Get the atomic numbers of the elements that the model knows, in ascending order.
+     */
+    std::vector<int> getModelElements() const;
+    /**
+     * Get whether the model computes atomic charges and honours the total charge of a region.
+     */
+    bool getModelHasCharges() const;
+    /**
+     * Get how a saved System carries the model.  The default is Embedded.
+     */
+    ModelStorage getModelStorage() const;
+    /**
+     * Set how a saved System carries the model.
+     */
+    void setModelStorage(ModelStorage storage);
+
+    /**
+     * Add a region: a molecule with a charge sum of its own, independent of the others.
+     *
+     * @param totalCharge     the sum of its charges, measured in units of the proton charge
+     * @param multiplicity    its spin multiplicity, 2S+1
+     * @return the index of the region that was added (the first one added is 1)
+     */
+    int addRegion(double totalCharge = 0, int multiplicity = 1);
+    /**
+     * Get the number of regions.  It is at least 1: region 0 exists from the start.
+     */
+    int getNumRegions() const;
+    /**
+     * Get the parameters of a region.
+     *
+     * @param index                the index of the region
+     * @param[out] totalCharge     the sum of its charges, measured in units of the proton charge
+     * @param[out] multiplicity    its spin multiplicity, 2S+1
+     */
+    void getRegionParameters(int index, double& totalCharge, int& multiplicity) const;
+    /**
+     * Set the parameters of a region.  A charge other than 0 on a model without charges, and a
+     * multiplicity other than 1 on a model without spin, are refused when the Context is created.
+     *
+     * @param index           the index of the region
+     * @param totalCharge     the sum of its charges, measured in units of the proton charge
+     * @param multiplicity    its spin multiplicity, 2S+1
+     */
+    void setRegionParameters(int index, double totalCharge, int multiplicity = 1);
+
+    /**
+     * Add an atom to the part of the System that the network describes.
+     *
+     * @param particle        the index of the particle in the System
+     * @param atomicNumber    the atomic number of its element
+     * @param region          the index of the region it belongs to
+     * @return the index of the atom that was added
+     */
+    int addAtom(int particle, int atomicNumber, int region = 0);
+    /**
+     * Get the number of atoms.
+     */
+    int getNumAtoms() const;
+    /**
+     * Get the parameters of an atom.
+     *
+     * @param index                the index of the atom
+     * @param[out] particle        the index of the particle in the System
+     * @param[out] atomicNumber    the atomic number of its element
+     * @param[out] region          the index of the region it belongs to
+     */
+    void getAtomParameters(int index, int& particle, int& atomicNumber, int& region) const;
+    /**
+     * Set the parameters of an atom.
+     *
+     * @param index           the index of the atom
+     * @param particle        the index of the particle in the System
+     * @param atomicNumber    the atomic number of its element
+     * @param region          the index of the region it belongs to
+     */
+    void setAtomParameters(int index, int particle, int atomicNumber, int region = 0);
+
+    /**
+     * Say that two particles belong to one molecule.  A bond has no energy.  It tells how to put a
+     * region together that the periodic box has cut, and which particles a barostat must move as
+     * one molecule.
+     *
+     * @param particle1    the index of the first particle; must be an atom of this force
+     * @param particle2    the index of the second particle; likewise, in the same region
+     * @return the index of the bond that was added
+     */
+    int addBond(int particle1, int particle2);
+    /**
+     * Get the number of bonds.
+     */
+    int getNumBonds() const;
+    /**
+     * Get the particles of a bond.
+     *
+     * @param index             the index of the bond
+     * @param[out] particle1    the index of the first particle
+     * @param[out] particle2    the index of the second particle
+     */
+    void getBondParameters(int index, int& particle1, int& particle2) const;
+    /**
+     * Set the particles of a bond.
+     *
+     * @param index        the index of the bond
+     * @param particle1    the index of the first particle
+     * @param particle2    the index of the second particle
+     */
+    void setBondParameters(int index, int particle1, int particle2);
+
+    /**
+     * Set whether the network sees the periodic images of its atoms.  The default is false.
+     */
+    void setUsesPeriodicBoundaryConditions(bool periodic);
+    /**
+     * Get whether the network sees the periodic images of its atoms.
+     */
+    bool usesPeriodicBoundaryConditions() const;
+
+    /**
+     * Name a global parameter that multiplies the energy.  Its default value is 1.  An empty name
+     * (the default) means that there is none.
+     */
+    void setScaleParameter(const std::string& name);
+    /**
+     * Get the name of the global parameter that multiplies the energy.
+     */
+    const std::string& getScaleParameter() const;
+    /**
+     * Set the value that the scale parameter has in a new Context.
+     */
+    void setScaleParameterDefaultValue(double value);
+    /**
+     * Get the value that the scale parameter has in a new Context.
+     */
+    double getScaleParameterDefaultValue() const;
+    /**
+     * Request that this force compute the derivative of its energy with respect to the scale
+     * parameter; read it with State::getEnergyParameterDerivatives().
+     *
+     * @param name    the name of the scale parameter
+     */
+    void addEnergyParameterDerivative(const std::string& name);
+    /**
+     * Get the number of parameters for which the derivative is computed: 0 or 1.
+     */
+    int getNumEnergyParameterDerivatives() const;
+    /**
+     * Get the name of a parameter for which the derivative is computed.
+     */
+    const std::string& getEnergyParameterDerivativeName(int index) const;
+    /**
+     * Set a constant that multiplies the energy, in addition to the scale parameter.  A factor of
+     * -1 subtracts this potential, for multiple time step integrators.  The default is 1.
+     */
+    void setEnergyFactor(double factor);
+    /**
+     * Get the constant that multiplies the energy.
+     */
+    double getEnergyFactor() const;
+
+    /**
+     * Copy the atomic numbers, the regions, their charges and multiplicities and the energy factor
+     * of this object to an existing Context.
+     */
+    void updateParametersInContext(Context& context);
+
+    /**
+     * For use by the platforms: the checked model, shared and never changed.
+     */
+    const mlff_model& getModel() const;
+protected:
+    ForceImpl* createImpl() const;
+private:
+    friend class MLFFForceProxy;
+    struct RegionInfo {
+        double totalCharge;
+        int multiplicity;
+    };
+    struct AtomInfo {
+        int particle, atomicNumber, region;
+    };
+    struct BondInfo {
+        int particle1, particle2;
+    };
+    std::string modelFile;
+    std::shared_ptr<const mlff_model> model;
+    ModelStorage storage;
+    std::vector<RegionInfo> regions;
+    std::vector<AtomInfo> atoms;
+    std::vector<BondInfo> bonds;
+    bool periodic;
+    std::string scaleParameter;
+    double scaleDefault, energyFactor;
+    std::vector<std::string> derivatives;
+};
+
+} // namespace OpenMM
+
+#endif /*OPENMM_MLFFFORCE_H_*/

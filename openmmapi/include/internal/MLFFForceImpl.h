@@ -1,0 +1,66 @@
+#ifndef OPENMM_MLFFFORCEIMPL_H_
+#define OPENMM_MLFFFORCEIMPL_H_
+
+#include "MLFFForce.h"
+#include "openmm/Kernel.h"
+#include "openmm/internal/ForceImpl.h"
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace OpenMM {
+
+/**
+ * This is the internal implementation of MLFFForce: it checks the force, so that the platforms'
+ * kernels need not, and calls the kernel.
+ */
+class MLFFForceImpl : public ForceImpl {
+public:
+    explicit MLFFForceImpl(const MLFFForce& owner);
+    void initialize(ContextImpl& context);
+    const MLFFForce& getOwner() const {
+        return owner;
+    }
+    void updateContextState(ContextImpl&, bool&) {
+        // This force does not change positions, velocities or parameters.
+    }
+    double calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy,
+                               int groups);
+    std::map<std::string, double> getDefaultParameters();
+    std::vector<std::string> getKernelNames();
+    /**
+     * The bonds of the force: a barostat moves what they connect as one molecule.
+     */
+    std::vector<std::pair<int, int> > getBondedParticles() const;
+    /**
+     * Copy what may change to the kernel.  A change of anything else is an error, and leaves the
+     * Context as it was.
+     */
+    void updateParametersInContext(ContextImpl& context);
+private:
+    /**
+     * What is fixed when the Context is created.
+     */
+    struct Fixed {
+        std::vector<int> particles;
+        std::vector<std::pair<int, int> > bonds;
+        bool periodic;
+        std::string scaleParameter;
+        std::vector<std::string> derivatives;
+    };
+    Fixed readFixed() const;
+    void checkForce(const System& system) const;
+    void checkRegions() const;
+    void checkAtoms(const System& system) const;
+    void checkBonds(const System& system) const;
+    void checkParameters() const;
+    void checkUnchanged() const;
+    const MLFFForce& owner;
+    Kernel kernel;
+    Fixed fixed;
+};
+
+} // namespace OpenMM
+
+#endif /*OPENMM_MLFFFORCEIMPL_H_*/

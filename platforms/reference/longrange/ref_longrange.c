@@ -1,0 +1,189 @@
+#include "ref_longrange_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ref_longrange_work_free(ref_longrange_work *w) {
+    void *const blocks[] = {w->n_atoms, w->ewald, w->kernel, w->k, w->k_weight, w->own, w->all,
+                            w->mesh, w->mesh_all, w->line, w->modulus, w->cn, w->grad_cn};
+    for (size_t k = 0; k < sizeof blocks/sizeof *blocks; k++)
+        free(blocks[k]);
+    *w = (ref_longrange_work) {0};
+}
+
+mlff_status ref_longrange_room(void **block, size_t *capacity, size_t count, size_t size,
+                               const char *what, mlff_error *err) {
+    if (count == 0)
+        count = 1;
+    if (*capacity >= count)
+        return MLFF_OK;
+    MLFF_TRY(mlff_resize(block, count, size, what, err));
+    *capacity = count;
+    return MLFF_OK;
+}
+
+mlff_status ref_longrange_sum(const mlff_exchange *exchange, double *values, size_t n,
+                              mlff_error *err) {
+    const size_t most = 1 << 24;  // the callback counts in int
+    for (size_t k = 0; exchange->sum && k < n; k += most) {
+        const size_t part = n - k < most ? n - k : most;
+        const int answer = exchange->sum(exchange->ctx, values + k, (int) part);
+        if (answer != 0)
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the sum over ranks answered %d and so "
+                             "stopped the evaluation", answer);
+    }
+    return MLFF_OK;
+}
+
+/* ------------------------------------------------------------------------------- Ewald -- */
+
+static bool is_ewald(const mlff_longrange *lr) {
+    return lr->coulomb == MLFF_COULOMB_EWALD || lr->coulomb == MLFF_COULOMB_PME;
+}
+
+static mlff_status check_cell(const double (*cell)[3], mlff_error *err) {
+    double b[3][3];
+    const double volume = mlff_cell_reciprocal(cell, b);
+    if (volume > 1e-9 && isfinite(volume))
+        return MLFF_OK;
+    return mlff_fail(err, MLFF_ERROR_BOX, "the box has a volume of %g angstrom^3: its vectors lie "
+                     "in a plane", volume);
+}
+
+/* Atoms of each region on all ranks, and the splitting that follows; alpha 0: no atoms. */
+static mlff_status choose_ewald(const mlff_longrange *lr, ref_longrange_work *w,
+                                const mlff_graph *graph, const mlff_exchange *exchange,
+                                mlff_error *err) {
+    const size_t n = (size_t) graph->n_regions;
+    MLFF_TRY(check_cell(graph->cell, err));
+    MLFF_TRY(ref_longrange_room((void **) &w->n_atoms, &w->n_atoms_room, n, sizeof *w->n_atoms,
+                                "regions", err));
+    MLFF_TRY(ref_longrange_room((void **) &w->ewald, &w->ewald_room, n, sizeof *w->ewald, "regions",
+                                err));
+    MLFF_TRY(ref_longrange_room((void **) &w->kernel, &w->kernel_room, n, sizeof *w->kernel,
+                                "regions", err));
+    memset(w->n_atoms, 0, n*sizeof *w->n_atoms);
+    for (int i = 0; i < graph->n_local; i++)
+        w->n_atoms[ref_region(graph, i)]++;
+    MLFF_TRY(ref_longrange_sum(exchange, w->n_atoms, n, err));
+    for (size_t k = 0; k < n; k++) {
+        w->ewald[k] = (mlff_ewald) {0};
+        if (w->n_atoms[k] > 0)
+            w->ewald[k] = mlff_ewald_choose(lr->ewald_tolerance, w->n_atoms[k], graph->cell);
+        w->kernel[k] = (ref_kernel) {.form = REF_KERNEL_SCREENED, .range = w->ewald[k].r_cut,
+                                     .alpha = w->ewald[k].alpha};
+    }
+    return MLFF_OK;
+}
+
+/* Energy of owned atoms: pairs, then each region by itself. */
+static mlff_status coulomb_ewald(const mlff_longrange *lr, ref_longrange_work *w,
+                                 const ref_charges *s, double *energy, mlff_error *err) {
+    const mlff_graph *graph = s->graph;
+    if (!graph->position)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
+                         "position", mlff_coulomb_name(lr->coulomb));
+    MLFF_TRY(choose_ewald(lr, w, graph, s->exchange, err));
+    *energy = ref_coulomb_pairs(s, &graph->long_range, s->ke/2, w->kernel, true);
+    for (int k = 0; k < graph->n_regions; k++) {
+        if (w->n_atoms[k] == 0)
+            continue;
+        ref_reciprocal r = {.region = k, .ewald = w->ewald[k]};
+        mlff_cell_reciprocal(graph->cell, r.b);
+        MLFF_TRY(ref_ewald_self(s, &r, energy, err));
+        MLFF_TRY(lr->coulomb == MLFF_COULOMB_PME ?
+                 ref_pme_reciprocal(s, &r, lr->ewald_tolerance, w, energy, err) :
+                 ref_ewald_reciprocal(s, &r, w, energy, err));
+    }
+    return MLFF_OK;
+}
+
+/* ----------------------------------------------------------------------------- Coulomb -- */
+
+/* The network's Coulomb inside the short-range radius, taken out. */
+static double coulomb_short(const mlff_longrange_model *model, const ref_charges *s) {
+    const ref_kernel kernel = {
+        .form = model->short_range_envelope == MLFF_ENVELOPE_COSINE ? REF_KERNEL_SHORT_COSINE :
+                                                                      REF_KERNEL_SHORT_EXP,
+        .range = model->short_range_radius,
+    };
+    return ref_coulomb_pairs(s, &s->graph->message, -s->ke/2, &kernel, false);
+}
+
+static mlff_status coulomb_full(const mlff_longrange *lr, ref_longrange_work *work,
+                                const ref_charges *s, double *energy, mlff_error *err) {
+    const ref_kernel plain = {.form = REF_KERNEL_PLAIN, .range = INFINITY};
+    switch (lr->coulomb) {
+    case MLFF_COULOMB_SIMPLE:
+        *energy = ref_coulomb_pairs(s, &s->graph->long_range, s->ke/2, &plain, false);
+        return MLFF_OK;
+    case MLFF_COULOMB_DSF:
+        *energy = ref_coulomb_dsf(s, lr->dsf_alpha, lr->dsf_cutoff);
+        return MLFF_OK;
+    case MLFF_COULOMB_EWALD:
+    case MLFF_COULOMB_PME:
+        return coulomb_ewald(lr, work, s, energy, err);
+    case MLFF_COULOMB_DEFAULT:
+    case MLFF_COULOMB_NONE:
+        break;
+    }
+    *energy = 0;
+    return MLFF_OK;
+}
+
+/* ------------------------------------------------------------------------------ driver -- */
+
+mlff_status ref_longrange_pair_cutoff(const mlff_longrange *lr, ref_longrange_work *work,
+                                      const mlff_graph *graph, const mlff_exchange *exchange,
+                                      double *cutoff, mlff_error *err) {
+    static const mlff_exchange alone;
+    *cutoff = mlff_longrange_range(lr);
+    if (!is_ewald(lr))
+        return MLFF_OK;
+    MLFF_TRY(choose_ewald(lr, work, graph, exchange ? exchange : &alone, err));
+    for (int k = 0; k < graph->n_regions; k++)
+        *cutoff = fmax(*cutoff, work->ewald[k].r_cut);
+    return MLFF_OK;
+}
+
+static mlff_status check_input(const mlff_longrange *lr, const mlff_graph *graph,
+                               const mlff_exchange *exchange, bool want_force, mlff_error *err) {
+    if (lr->periodic != (graph->cell != NULL))
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the long-range settings were resolved for %s "
+                         "system, but the graph's cell is %s", lr->periodic ? "a periodic" :
+                         "an open", graph->cell ? "given" : "NULL");
+    if ((mlff_longrange_range(lr) > 0 || is_ewald(lr)) && !graph->long_range.first &&
+        graph->n_all > 0)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph has no long-range pairs, but the "
+                         "Coulomb method %s%s needs them: mlff_evaluator_pair_cutoffs() says which",
+                         mlff_coulomb_name(lr->coulomb), lr->dispersion ? " with dispersion" : "");
+    if (graph->n_all > graph->n_local && lr->dispersion &&
+        (!exchange->forward || (want_force && !exchange->reverse)))
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "dispersion with ghost atoms needs the exchange "
+                         "callbacks forward and reverse: coordination numbers pass between owners");
+    return MLFF_OK;
+}
+
+mlff_status ref_longrange_evaluate(const mlff_longrange *lr, ref_longrange_work *work,
+                                   const mlff_graph *graph, const mlff_exchange *exchange,
+                                   const double *q, double *gq, mlff_result *result,
+                                   mlff_error *err) {
+    static const mlff_exchange alone;
+    if (!exchange)
+        exchange = &alone;
+    MLFF_TRY(check_input(lr, graph, exchange, result->force != NULL, err));
+    const ref_charges charges = {
+        .graph = graph, .exchange = exchange, .ke = lr->model.coulomb_constant, .q = q, .gq = gq,
+        .force = result->force, .strain = result->strain,
+    };
+    double *component = result->component;
+    component[MLFF_COULOMB_SHORT] = component[MLFF_DISPERSION] = 0;
+    if (lr->model.short_range_radius > 0)
+        component[MLFF_COULOMB_SHORT] = coulomb_short(&lr->model, &charges);
+    MLFF_TRY(coulomb_full(lr, work, &charges, &component[MLFF_COULOMB_FULL], err));
+    if (lr->dispersion)
+        MLFF_TRY(ref_dispersion(lr, work, graph, exchange, result->force, result->strain,
+                                &component[MLFF_DISPERSION], err));
+    return MLFF_OK;
+}

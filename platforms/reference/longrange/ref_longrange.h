@@ -1,0 +1,71 @@
+/*
+ * Coulomb and dispersion of the reference platform, called by an architecture that has charges.
+ */
+#ifndef REF_LONGRANGE_H_
+#define REF_LONGRANGE_H_
+
+#include "mlff_longrange.h"
+
+struct ref_kernel;
+
+/* Scratch that stays between evaluations; start from all zeros, free once. */
+typedef struct ref_longrange_work {
+    /* Ewald's splitting of each region */
+    double *n_atoms;            /* [n_regions] of all ranks */
+    mlff_ewald *ewald;          /* [n_regions] */
+    struct ref_kernel *kernel;  /* [n_regions] */
+    size_t n_atoms_room, ewald_room, kernel_room;
+
+    /* reciprocal sum: half of the wave vectors */
+    double (*k)[3];             /* [n_k] 1/angstrom */
+    double *k_weight;           /* [n_k] 2 exp(-k^2/(4 alpha^2))/k^2 */
+    double (*own)[2];           /* [n_k] sum_j q_j exp(i k x_j) of the owned atoms */
+    double (*all)[2];           /* [n_k] of all ranks */
+    size_t k_room, k_weight_room, own_room, all_room;
+
+    /* PME */
+    double (*mesh)[2];          /* [K1][K2][K3] complex: charges, then their transform */
+    double (*mesh_all)[2];      /* the same of all ranks; more than one only */
+    double (*line)[2];          /* [2 max(K)] */
+    double *modulus;            /* [K1 + K2 + K3] */
+    size_t mesh_room, mesh_all_room, line_room, modulus_room;
+
+    /* dispersion */
+    double *cn, *grad_cn;       /* [n_all] coordination numbers, dE/dCN */
+    size_t cn_room, grad_cn_room;
+} ref_longrange_work;
+
+void ref_longrange_work_free(ref_longrange_work *work);  /* leaves all zeros */
+
+/*
+ * Range of the long-range list the host must build for a graph, angstrom: INFINITY all pairs, 0
+ * none. Reads n_local, regions and cell of the graph, not its pairs.
+ *
+ * Returns MLFF_OK, MLFF_ERROR_BOX (a cell without volume), MLFF_ERROR_ARGUMENT, MLFF_ERROR_MEMORY.
+ */
+mlff_status ref_longrange_pair_cutoff(const mlff_longrange *lr, ref_longrange_work *work,
+                                      const mlff_graph *graph, const mlff_exchange *exchange,
+                                      double *cutoff, mlff_error *err);
+
+/*
+ * Add E_short, E_full and E_dispersion at given charges, with their explicit derivatives.
+ *
+ *   lr         from mlff_longrange_resolve() with periodic = (graph->cell != NULL)
+ *   graph      long_range: pairs within ref_longrange_pair_cutoff() or more; message: within the
+ *              short-range radius or more; position and cell for Ewald and PME
+ *   exchange   NULL or all NULL in one process; ghosts need all three
+ *   q          [n_all] e, ghosts filled
+ *   gq         [n_all] eV/e: dE/dq, ADDED to, ghosts too (the caller reverses them with the rest);
+ *              NULL: not wanted
+ *   result     component[MLFF_COULOMB_SHORT], [MLFF_COULOMB_FULL], [MLFF_DISPERSION]: set;
+ *              force, strain: ADDED to at fixed q, where not NULL; nothing else is touched
+ *
+ * Returns MLFF_OK, MLFF_ERROR_ARGUMENT (pairs, positions or callbacks that are missing, a mesh too
+ * large), MLFF_ERROR_BOX, MLFF_ERROR_ELEMENT (no dispersion data), MLFF_ERROR_MEMORY.
+ */
+mlff_status ref_longrange_evaluate(const mlff_longrange *lr, ref_longrange_work *work,
+                                   const mlff_graph *graph, const mlff_exchange *exchange,
+                                   const double *q, double *gq, mlff_result *result,
+                                   mlff_error *err);
+
+#endif

@@ -1,0 +1,227 @@
+#include "MLFFForce.h"
+#include "mlff.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/serialization/SerializationNode.h"
+#include "openmm/serialization/SerializationProxy.h"
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <typeinfo>
+
+extern "C" {
+#include "mlff_sha256.h"
+}
+
+namespace OpenMM {
+
+using std::string;
+using std::to_string;
+
+/**
+ * Saves an MLFFForce as XML, and makes it from XML again:
+ *
+ * <tt><pre>
+ *    <Force type="MLFFForce" version="1" name=... forceGroup=... periodic=... energyFactor=...
+ *           scaleParameter=... scaleParameterDefaultValue=...>
+ *        <Model storage="embedded" file=... size=... sha256=...>
+ *            <Part base64=.../> ...          (storage="path": no parts, the file must be there)
+ *        </Model>
+ *        <Regions> <Region charge=... multiplicity=.../> ... </Regions>
+ *        <Atoms> <Atom particle=... atomicNumber=... region=.../> ... </Atoms>
+ *        <Bonds> <Bond particle1=... particle2=.../> ... </Bonds>
+ *        <EnergyParameterDerivatives> <Parameter name=.../> </EnergyParameterDerivatives>
+ *    </Force>
+ * </pre></tt>
+ */
+class MLFFForceProxy : public SerializationProxy {
+public:
+    MLFFForceProxy() : SerializationProxy("MLFFForce") {
+    }
+    void serialize(const void* object, SerializationNode& node) const;
+    void* deserialize(const SerializationNode& node) const;
+private:
+    static void saveModel(const MLFFForce& force, SerializationNode& node);
+    static std::unique_ptr<MLFFForce> loadModel(const SerializationNode& node);
+};
+
+// ------------------------------------------------------------------------------ base64
+
+static const int VERSION = 1;
+
+// Bytes of the model in one child node: a multiple of 3, so that only the last one is padded.
+static const size_t BYTES_PER_PART = 3*16384;
+
+static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static string encodeBase64(const unsigned char* bytes, size_t count) {
+    string text;
+    text.reserve(4*((count+2)/3));
+    for (size_t k = 0; k < count; k += 3) {
+        const size_t left = std::min<size_t>(count-k, 3);
+        const unsigned triple = bytes[k] << 16 | (left > 1 ? bytes[k+1] << 8 : 0) |
+                                (left > 2 ? bytes[k+2] : 0);
+        text.push_back(DIGITS[triple >> 18]);
+        text.push_back(DIGITS[triple >> 12 & 63]);
+        text.push_back(left > 1 ? DIGITS[triple >> 6 & 63] : '=');
+        text.push_back(left > 2 ? DIGITS[triple & 63] : '=');
+    }
+    return text;
+}
+
+// The value of each character, 255 for those that are no digit.
+static std::array<unsigned char, 256> makeDigitValues() {
+    std::array<unsigned char, 256> values;
+    values.fill(255);
+    for (unsigned char v = 0; v < 64; v++)
+        values[(unsigned char) DIGITS[v]] = v;
+    return values;
+}
+
+// Append the bytes of a text. What is no base64 is left out: the hash tells that it was damaged.
+static void decodeBase64(const string& text, string& bytes) {
+    static const std::array<unsigned char, 256> values = makeDigitValues();
+    unsigned bits = 0;
+    int count = 0;
+    for (const char c : text) {
+        const unsigned char value = values[(unsigned char) c];
+        if (value == 255)
+            continue;
+        bits = (bits << 6 | value) & 0xFFFF;
+        if (++count % 4 != 1)
+            bytes.push_back((char) (bits >> (6-2*((count-1)%4)) & 255));
+    }
+}
+
+// ------------------------------------------------------------------------------- model
+
+static string sha256(const string& content) {
+    char hex[65];
+    mlff_sha256_hex(content.data(), content.size(), hex);
+    return hex;
+}
+
+void MLFFForceProxy::saveModel(const MLFFForce& force, SerializationNode& node) {
+    size_t size;
+    const auto* bytes = static_cast<const unsigned char*>(
+        mlff_model_get_bytes(&force.getModel(), &size));
+    const bool embedded = (force.getModelStorage() == MLFFForce::Embedded);
+    node.setStringProperty("storage", embedded ? "embedded" : "path");
+    node.setStringProperty("file", force.getModelFile());
+    node.setStringProperty("sha256", force.getModelHash());
+    node.setLongProperty("size", (long long) size);
+    if (!embedded)
+        return;
+    for (size_t k = 0; k < size; k += BYTES_PER_PART)
+        node.createChildNode("Part").setStringProperty(
+            "base64", encodeBase64(bytes+k, std::min(BYTES_PER_PART, size-k)));
+}
+
+static string readParts(const SerializationNode& node) {
+    string content;
+    for (const SerializationNode& part : node.getChildren())
+        decodeBase64(part.getStringProperty("base64"), content);
+    return content;
+}
+
+static string readFile(const string& path, const string& expectedHash) {
+    std::ifstream file(path, std::ios::binary);
+    string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (!file.is_open() || file.bad())
+        throw OpenMMException("MLFFForce: this XML refers to the model file " + path +
+                              " (SHA-256 " + expectedHash + "), which cannot be read: put it "
+                              "there, or save the System with the model embedded");
+    return content;
+}
+
+std::unique_ptr<MLFFForce> MLFFForceProxy::loadModel(const SerializationNode& node) {
+    const string storage = node.getStringProperty("storage");
+    const string path = node.getStringProperty("file");
+    const string expected = node.getStringProperty("sha256");
+    if (storage != "embedded" && storage != "path")
+        throw OpenMMException("MLFFForce: this XML carries its model by the unknown way '" +
+                              storage + "': expected 'embedded' or 'path'");
+    const bool embedded = (storage == "embedded");
+    const string content = embedded ? readParts(node) : readFile(path, expected);
+    const string found = sha256(content);
+    if (found != expected) {
+        const string what = embedded ? "the model in this XML is damaged"
+                                     : "the model file " + path + " is not the one that this "
+                                       "XML was saved with";
+        throw OpenMMException("MLFFForce: " + what + ": expected SHA-256 " + expected +
+                              ", found " + found + " (" + to_string(content.size()) +
+                              " bytes, expected " + node.getStringProperty("size", "?") + ")");
+    }
+    auto force = std::make_unique<MLFFForce>(path, content);
+    force->setModelStorage(embedded ? MLFFForce::Embedded : MLFFForce::Path);
+    return force;
+}
+
+// ------------------------------------------------------------------------------- force
+
+void MLFFForceProxy::serialize(const void* object, SerializationNode& node) const {
+    const MLFFForce& force = *static_cast<const MLFFForce*>(object);
+    node.setIntProperty("version", VERSION);
+    node.setStringProperty("name", force.getName());
+    node.setIntProperty("forceGroup", force.getForceGroup());
+    node.setBoolProperty("periodic", force.periodic);
+    node.setDoubleProperty("energyFactor", force.energyFactor);
+    node.setStringProperty("scaleParameter", force.scaleParameter);
+    node.setDoubleProperty("scaleParameterDefaultValue", force.scaleDefault);
+    saveModel(force, node.createChildNode("Model"));
+
+    SerializationNode& regions = node.createChildNode("Regions");
+    for (const auto& region : force.regions)
+        regions.createChildNode("Region").setDoubleProperty("charge", region.totalCharge)
+            .setIntProperty("multiplicity", region.multiplicity);
+    SerializationNode& atoms = node.createChildNode("Atoms");
+    for (const auto& atom : force.atoms)
+        atoms.createChildNode("Atom").setIntProperty("particle", atom.particle)
+            .setIntProperty("atomicNumber", atom.atomicNumber)
+            .setIntProperty("region", atom.region);
+    SerializationNode& bonds = node.createChildNode("Bonds");
+    for (const auto& bond : force.bonds)
+        bonds.createChildNode("Bond").setIntProperty("particle1", bond.particle1)
+            .setIntProperty("particle2", bond.particle2);
+    SerializationNode& derivatives = node.createChildNode("EnergyParameterDerivatives");
+    for (const string& name : force.derivatives)
+        derivatives.createChildNode("Parameter").setStringProperty("name", name);
+}
+
+void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
+    const int version = node.getIntProperty("version");
+    if (version < 1 || version > VERSION)
+        throw OpenMMException("MLFFForce: this XML has version " + to_string(version) +
+                              " of the force, this plugin reads versions 1 to " +
+                              to_string(VERSION) + ": use the plugin that wrote it, or a newer "
+                              "one");
+    std::unique_ptr<MLFFForce> force = loadModel(node.getChildNode("Model"));
+    force->setName(node.getStringProperty("name"));
+    force->setForceGroup(node.getIntProperty("forceGroup"));
+    force->periodic = node.getBoolProperty("periodic");
+    force->energyFactor = node.getDoubleProperty("energyFactor");
+    force->scaleParameter = node.getStringProperty("scaleParameter");
+    force->scaleDefault = node.getDoubleProperty("scaleParameterDefaultValue");
+
+    force->regions.clear();
+    for (const auto& region : node.getChildNode("Regions").getChildren())
+        force->addRegion(region.getDoubleProperty("charge"), region.getIntProperty("multiplicity"));
+    if (force->regions.empty())
+        throw OpenMMException("MLFFForce: this XML has no region: expected at least one");
+    for (const auto& atom : node.getChildNode("Atoms").getChildren())
+        force->addAtom(atom.getIntProperty("particle"), atom.getIntProperty("atomicNumber"),
+                       atom.getIntProperty("region"));
+    for (const auto& bond : node.getChildNode("Bonds").getChildren())
+        force->addBond(bond.getIntProperty("particle1"), bond.getIntProperty("particle2"));
+    for (const auto& parameter : node.getChildNode("EnergyParameterDerivatives").getChildren())
+        force->addEnergyParameterDerivative(parameter.getStringProperty("name"));
+    return force.release();
+}
+
+// Runs when libOpenMMMLFF is loaded, so linking (C, C++) or importing openmm (Python) is enough.
+__attribute__((constructor)) static void registerSerializationProxies() {
+    SerializationProxy::registerProxy(typeid(MLFFForce), new MLFFForceProxy());
+}
+
+} // namespace OpenMM

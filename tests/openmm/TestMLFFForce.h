@@ -1,0 +1,698 @@
+/*
+ * What MLFFForce must do on every platform. A platform's test sets `testPlatform` and calls
+ * runPlatformTests().
+ */
+#ifndef TEST_MLFFFORCE_H_
+#define TEST_MLFFFORCE_H_
+
+#include "MLFFTestSupport.h"
+
+namespace mlfftest {
+
+/* Tolerances against the values of other codes, which are in eV. A float platform is allowed
+   2e-6 eV an atom, and 2e-5 of the largest force or 2e-5 eV/angstrom. */
+struct TestPlatform {
+    string name;
+    std::map<string, string> properties;
+    double energy;           // eV
+    double energyPerAtom;    // eV, added
+    double force;            // eV/angstrom
+    double forceRelative;    // of the largest force; the larger of the two holds
+    bool checksPositions;    // OpenMM itself refuses NaN there, before any force sees it
+};
+
+static TestPlatform testPlatform;
+
+static double energyTolerance(int numAtoms) {
+    return KJMOL_PER_EV*(testPlatform.energy + numAtoms*testPlatform.energyPerAtom);
+}
+
+static double forceTolerance(double largestForce) {
+    return std::max(10*KJMOL_PER_EV*testPlatform.force, testPlatform.forceRelative*largestForce);
+}
+
+/* A Context on the platform under test, with what it needs to live. */
+struct Simulation {
+    System& system;
+    VerletIntegrator integrator;
+    Context context;
+    Simulation(System& system, const vector<Vec3>& positions, double stepSize = 1e-4) :
+            system(system), integrator(stepSize),
+            context(system, integrator, Platform::getPlatformByName(testPlatform.name),
+                    testPlatform.properties) {
+        context.setPositions(positions);
+    }
+    State evaluate(int groups = -1) {
+        return context.getState(State::Energy | State::Forces | State::ParameterDerivatives, false,
+                                groups);
+    }
+    double energy(int groups = -1) {
+        return context.getState(State::Energy, false, groups).getPotentialEnergy();
+    }
+};
+
+static void checkGolden(const Golden& g, const State& state, const char* what) {
+    const double tolerance = energyTolerance(g.size());
+    const double forceTol = forceTolerance(largest(g.forces));
+    const double energyError = fabs(state.getPotentialEnergy()-g.energy);
+    const double forceError = largestDifference(state.getForces(), g.forces);
+    CHECK(energyError <= tolerance);
+    CHECK(forceError <= forceTol);
+    if (!(energyError <= tolerance && forceError <= forceTol))
+        printf("    %s, %s: energy off by %.3g of %.3g kJ/mol, forces by %.3g of %.3g kJ/mol/nm\n",
+               g.name.c_str(), what, energyError, tolerance, forceError, forceTol);
+}
+
+// Equal up to the platform's rounding: energies in kJ/mol, forces of the same n atoms.
+static void checkSame(const State& expected, const State& found, int numAtoms) {
+    CHECK_NEAR(expected.getPotentialEnergy(), found.getPotentialEnergy(),
+               energyTolerance(numAtoms));
+    CHECK_NEAR(0, largestDifference(expected.getForces(), found.getForces()),
+               forceTolerance(largest(expected.getForces())));
+}
+
+// --------------------------------------------------------------- energies and forces
+
+// Values of the original codes and of an independent implementation (tests/data/painn/README.md).
+static void testGoldens() {
+    double worstEnergy = 0, worstForce = 0;
+    int count = 0;
+    vector<string> paths = listGoldens(folder("MLFF_TEST_DATA") + "/painn");
+    CHECK(!paths.empty());
+    const vector<string> shared = listGoldens(folder("MLFF_SHARED") + "/golden/painn");
+    if (shared.empty())
+        printf("    skipped: no values of the original codes (MLFF_SHARED)\n");
+    paths.insert(paths.end(), shared.begin(), shared.end());
+    for (const string& path : paths) {
+        const Golden g = readGolden(path);
+        if (findModel(g.model).empty()) {
+            CHECK_SAY("%s: there is no model %s", path.c_str(), g.model.c_str());
+            continue;
+        }
+        System system;
+        addParticles(system, g);
+        system.addForce(makeForce(g));
+        Simulation simulation(system, g.positions);
+        const State state = simulation.evaluate();
+        checkGolden(g, state, "golden");
+        worstEnergy = std::max(worstEnergy, fabs(state.getPotentialEnergy()-g.energy));
+        worstForce = std::max(worstForce, largestDifference(state.getForces(), g.forces));
+        count++;
+    }
+    printf("    %d goldens, worst deviation: energy %.2e eV, force %.2e eV/angstrom\n", count,
+           worstEnergy/KJMOL_PER_EV, worstForce/KJMOL_PER_EV/10);
+}
+
+// Atoms in any order, between particles that the network does not describe: those feel nothing.
+static void testSubsetInAnyOrder() {
+    const Golden g = testData("painn-hcno-distilled.formamide_4water");
+    const int n = g.size();
+    vector<int> order(2*n);
+    for (int i = 0; i < 2*n; i++)
+        order[i] = i;
+    std::shuffle(order.begin(), order.end(), std::mt19937(5));
+
+    System with, without;
+    vector<Vec3> positions(2*n);
+    auto* force = new MLFFForce(findModel(g.model));
+    HarmonicBondForce springs;
+    for (int i = 0; i < 2*n; i++) {
+        with.addParticle(10);
+        without.addParticle(10);
+    }
+    for (int i = 0; i < n; i++) {
+        positions[order[i]] = g.positions[i];
+        positions[order[n+i]] = g.positions[i]+Vec3(0.01, 0.02, 0);  // in the midst of them
+        force->addAtom(order[i], g.numbers[i]);
+        if (i > 0)
+            springs.addBond(order[n+i], order[n+i-1], 0.1, 1000);
+    }
+    with.addForce(new HarmonicBondForce(springs));
+    without.addForce(new HarmonicBondForce(springs));
+    with.addForce(force);
+    Simulation simulation(with, positions), plain(without, positions);
+    const State state = simulation.evaluate(), other = plain.evaluate();
+    CHECK_NEAR(g.energy, state.getPotentialEnergy()-other.getPotentialEnergy(),
+               energyTolerance(n));
+    vector<Vec3> ml(n);
+    int changed = 0;
+    for (int i = 0; i < n; i++) {
+        ml[i] = state.getForces()[order[i]];
+        changed += !(state.getForces()[order[n+i]] == other.getForces()[order[n+i]]);
+    }
+    CHECK_NEAR(0, largestDifference(ml, g.forces), forceTolerance(largest(g.forces)));
+    CHECK(changed == 0);
+}
+
+// The forces are the derivatives of the energy: along one random direction, 4th order.
+static void testFiniteDifference() {
+    const Golden g = testData("painn-hcno-distilled.box_triclinic");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    Simulation simulation(system, g.positions);
+    std::mt19937 random(7);
+    std::normal_distribution<double> normal;
+    vector<Vec3> direction(g.size());
+    for (Vec3& v : direction)
+        v = Vec3(normal(random), normal(random), normal(random));
+    const vector<Vec3> forces = simulation.evaluate().getForces();
+    double expected = 0;
+    for (int i = 0; i < g.size(); i++)
+        expected -= forces[i].dot(direction[i]);
+    const double h = testPlatform.energyPerAtom > 0 ? 2e-4 : 1e-5;
+    double e[4];
+    const double steps[4] = {-2*h, -h, h, 2*h};
+    for (int k = 0; k < 4; k++) {
+        vector<Vec3> positions(g.positions);
+        for (int i = 0; i < g.size(); i++)
+            positions[i] += direction[i]*steps[k];
+        simulation.context.setPositions(positions);
+        e[k] = simulation.energy();
+    }
+    const double found = (e[0]-8*e[1]+8*e[2]-e[3])/(12*h);
+    CHECK_NEAR(expected, found, 2*energyTolerance(g.size())/h + 1e-6*fabs(expected));
+}
+
+// An atom that is a virtual site: OpenMM hands its force to the particles that place it.
+static void testVirtualSite() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const int n = g.size();
+    System system;
+    addParticles(system, g);
+    system.setParticleMass(n-1, 0);
+    system.addParticle(5);
+    system.addParticle(7);
+    system.setVirtualSite(n-1, new TwoParticleAverageSite(n, n+1, 0.25, 0.75));
+    system.addForce(makeForce(g));
+    vector<Vec3> positions(g.positions);
+    const Vec3 offset(0.03, -0.02, 0.01);
+    positions.push_back(g.positions[n-1]+offset*3);
+    positions.push_back(g.positions[n-1]-offset);
+    Simulation simulation(system, positions);
+    simulation.context.computeVirtualSites();
+    const State state = simulation.evaluate();
+    const double tolerance = forceTolerance(largest(g.forces));
+    CHECK_NEAR(g.energy, state.getPotentialEnergy(), energyTolerance(n));
+    CHECK_NEAR(0, norm(state.getForces()[n]-g.forces[n-1]*0.25), tolerance);
+    CHECK_NEAR(0, norm(state.getForces()[n+1]-g.forces[n-1]*0.75), tolerance);
+}
+
+// --------------------------------------------------------------------------------- box
+
+static vector<Vec3> shiftByCells(const vector<Vec3>& positions, const Vec3* box, unsigned seed) {
+    std::mt19937 random(seed);
+    std::uniform_int_distribution<int> cells(-2, 2);
+    vector<Vec3> shifted(positions);
+    for (Vec3& p : shifted)
+        for (int a = 0; a < 3; a++)
+            p += box[a]*cells(random);
+    return shifted;
+}
+
+// With periodic boundary conditions it does not matter in which cell an atom is.
+static void testPeriodicImages() {
+    for (const char* name : {"painn-hcno-distilled.box_ortho", "painn-hcno-distilled.box_triclinic",
+                             "student-16x2.small_cell"}) {
+        const Golden g = testData(name);
+        System system;
+        addParticles(system, g);
+        system.addForce(makeForce(g));
+        Simulation simulation(system, shiftByCells(g.positions, g.box, 3));
+        checkGolden(g, simulation.evaluate(), "other cells");
+    }
+}
+
+// A molecule in vacuum inside a periodic System, each of its atoms in some other cell.
+static void testWrappedRegion() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const Vec3 boxes[2][3] = {{Vec3(1.5, 0, 0), Vec3(0, 1.6, 0), Vec3(0, 0, 1.7)},
+                              {Vec3(1.6, 0, 0), Vec3(0.5, 1.7, 0), Vec3(-0.6, 0.7, 1.8)}};
+    for (const auto& box : boxes)
+        for (bool withBonds : {false, true}) {
+            System system;
+            addParticles(system, g);
+            system.addForce(makeForce(g, 0, withBonds));
+            makePeriodic(system, box[0], box[1], box[2]);
+            Simulation simulation(system, g.positions);
+            checkGolden(g, simulation.evaluate(), "whole in a periodic System");
+            simulation.context.setPositions(shiftByCells(g.positions, box, 11));
+            checkGolden(g, simulation.evaluate(), "wrapped atom by atom");
+        }
+}
+
+// Bonds put a molecule together that is longer than half the box; without them that is refused.
+static void testLongRegion() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const Vec3 box[3] = {Vec3(0.65, 0, 0), Vec3(0, 0.65, 0), Vec3(0, 0, 0.65)};
+    double length = 0;
+    for (const Vec3& p : g.positions)
+        length = std::max(length, norm(p-g.positions[0]));
+    // a chain of three methanols, longer than the box, as one region
+    Golden chain = g;
+    for (int copy = 1; copy < 3; copy++)
+        for (int i = 0; i < g.size(); i++) {
+            chain.numbers.push_back(g.numbers[i]);
+            chain.positions.push_back(g.positions[i]+Vec3(0.3, 0, 0)*copy);
+        }
+    System open, periodic, unbonded;
+    for (System* system : {&open, &periodic, &unbonded}) {
+        addParticles(*system, chain);
+        MLFFForce* force = makeForce(chain, 0, system != &unbonded);
+        if (system != &unbonded)
+            for (int copy = 1; copy < 3; copy++)  // tie the chain: heavy atoms, 0.3 nm apart
+                force->addBond(g.size()*copy, g.size()*(copy-1));
+        system->addForce(force);
+        if (system != &open)
+            makePeriodic(*system, box[0], box[1], box[2]);
+    }
+    Simulation whole(open, chain.positions);
+    Simulation wrapped(periodic, shiftByCells(chain.positions, box, 2));
+    checkSame(whole.evaluate(), wrapped.evaluate(), chain.size());
+    Simulation refused(unbonded, shiftByCells(chain.positions, box, 2));
+    CHECK_THROWS("half", refused.evaluate());
+    CHECK_THROWS("evaluation 2", refused.evaluate());
+}
+
+// The box may change at any time.
+static void testBoxChange() {
+    const Golden g = testData("student-16x2.box_triclinic");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    Simulation simulation(system, g.positions);
+    const double before = simulation.energy();
+    simulation.context.setPeriodicBoxVectors(g.box[0]*1.2, g.box[1]*1.2, g.box[2]*1.2);
+    CHECK(fabs(simulation.energy()-before) > 1);
+    simulation.context.setPeriodicBoxVectors(g.box[0], g.box[1], g.box[2]);
+    checkGolden(g, simulation.evaluate(), "box restored");
+}
+
+// ----------------------------------------------------------- regions, factors, groups
+
+// Regions do not see each other, even if they lie on top of each other.
+static void testRegions() {
+    const Golden a = testData("painn-hcno-distilled.methanol");
+    const Golden b = testData("painn-hcno-distilled.formamide");
+    System system;
+    auto* force = new MLFFForce(bundledModel());
+    const int second = force->addRegion();
+    CHECK(second == 1 && force->getNumRegions() == 2);
+    vector<Vec3> positions, expected;
+    for (int i = 0; i < std::max(a.size(), b.size()); i++)  // one of each in turn
+        for (const Golden* g : {&a, &b})
+            if (i < g->size()) {
+                force->addAtom(system.addParticle(10), g->numbers[i], g == &a ? 0 : second);
+                positions.push_back(g->positions[i]-g->positions[0]);
+                expected.push_back(g->forces[i]);
+            }
+    system.addForce(force);
+    Simulation simulation(system, positions);
+    const State state = simulation.evaluate();
+    CHECK_NEAR(a.energy+b.energy, state.getPotentialEnergy(),
+               energyTolerance(a.size()+b.size()));
+    CHECK_NEAR(0, largestDifference(state.getForces(), expected),
+               forceTolerance(largest(expected)));
+}
+
+// A global parameter multiplies energy and forces; its derivative is the unscaled energy.
+static void testScaleParameter() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    MLFFForce* force = makeForce(g);
+    force->addEnergyParameterDerivative("lambda");
+    force->setScaleParameter("lambda");
+    force->setScaleParameterDefaultValue(0.25);
+    force->setEnergyFactor(2);
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    CHECK(simulation.context.getParameter("lambda") == 0.25);
+    const double tolerance = 2*energyTolerance(g.size());
+    for (double lambda : {0.25, 1.0, 0.0, -1.5}) {
+        simulation.context.setParameter("lambda", lambda);
+        const State state = simulation.evaluate();
+        CHECK_NEAR(2*lambda*g.energy, state.getPotentialEnergy(), 1.5*tolerance);
+        vector<Vec3> expected(g.forces);
+        for (Vec3& f : expected)
+            f *= 2*lambda;
+        CHECK_NEAR(0, largestDifference(state.getForces(), expected),
+                   3*forceTolerance(largest(g.forces)));
+        CHECK_NEAR(2*g.energy, state.getEnergyParameterDerivatives().at("lambda"), tolerance);
+    }
+    simulation.context.setParameter("lambda", NAN);
+    CHECK_THROWS("the scale parameter 'lambda' is nan", simulation.evaluate());
+    simulation.context.setParameter("lambda", 0.5);
+    CHECK_NEAR(g.energy, simulation.energy(), tolerance);
+}
+
+// At scale 0 without a derivative nothing is evaluated: positions of no sense do no harm.
+static void testScaleZeroSkips() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    MLFFForce* force = makeForce(g);
+    force->setScaleParameter("lambda");
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    simulation.context.setParameter("lambda", 0);
+    simulation.context.setPositions(vector<Vec3>(g.size()));
+    const State state = simulation.evaluate();
+    CHECK(state.getPotentialEnergy() == 0 && largest(state.getForces()) == 0);
+    simulation.context.setPositions(g.positions);
+    simulation.context.setParameter("lambda", 1);
+    checkGolden(g, simulation.evaluate(), "scale back at 1");
+}
+
+// Two forces on one molecule, factors 1 and -1 in different groups: apart they are E and -E.
+static void testFactorsAndGroups() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    MLFFForce *plus = makeForce(g), *minus = makeForce(g);
+    minus->setEnergyFactor(-1);
+    minus->setForceGroup(3);
+    system.addForce(plus);
+    system.addForce(minus);
+    Simulation simulation(system, g.positions);
+    checkGolden(g, simulation.evaluate(1 << 0), "group 0");
+    CHECK_NEAR(-g.energy, simulation.energy(1 << 3), energyTolerance(g.size()));
+    CHECK(simulation.energy(1 << 1) == 0);
+    const State both = simulation.evaluate();
+    CHECK_NEAR(0, both.getPotentialEnergy(), energyTolerance(g.size()));
+    CHECK_NEAR(0, largest(both.getForces()), forceTolerance(largest(g.forces)));
+}
+
+// ------------------------------------------------------------------ changing parameters
+
+static void testUpdateParameters() {
+    const Golden g = testData("painn-hcno-distilled.formamide");
+    System system;
+    addParticles(system, g);
+    MLFFForce* force = makeForce(g);
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    checkGolden(g, simulation.evaluate(), "before");
+
+    // another element, another region, another factor: as in a new Context
+    int particle, number, region;
+    force->getAtomParameters(0, particle, number, region);
+    force->setAtomParameters(0, particle, number == 8 ? 7 : 8, force->addRegion());
+    force->setEnergyFactor(0.5);
+    checkGolden(g, simulation.evaluate(), "changed but not copied");
+    force->updateParametersInContext(simulation.context);
+    Simulation fresh(system, g.positions);
+    const State changed = simulation.evaluate();
+    checkSame(fresh.evaluate(), changed, g.size());
+    CHECK(fabs(changed.getPotentialEnergy()-g.energy) > 100);
+
+    // what the check refuses leaves the Context as it is
+    force->setAtomParameters(0, particle, 79, 0);
+    CHECK_THROWS("particle 0 (atom 0)", force->updateParametersInContext(simulation.context));
+    checkSame(changed, simulation.evaluate(), g.size());
+    force->setAtomParameters(0, particle, number, 0);
+    force->setEnergyFactor(1);
+    force->updateParametersInContext(simulation.context);
+    checkGolden(g, simulation.evaluate(), "restored");
+}
+
+static void testReinitialize() {
+    const Golden g = testData("painn-hcno-distilled.formamide");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    Simulation simulation(system, g.positions);
+    simulation.integrator.step(2);
+    const State before = simulation.evaluate();
+    simulation.context.reinitialize(true);
+    checkSame(before, simulation.evaluate(), g.size());
+}
+
+// Contexts side by side do not disturb each other.
+static void testTwoContexts() {
+    const Golden a = testData("painn-hcno-distilled.methanol");
+    const Golden b = testData("student-16x2.box_triclinic");
+    System systemA, systemB;
+    addParticles(systemA, a);
+    systemA.addForce(makeForce(a));
+    addParticles(systemB, b);
+    systemB.addForce(makeForce(b));
+    Simulation one(systemA, a.positions), other(systemB, b.positions), third(systemA, a.positions);
+    for (int k = 0; k < 2; k++) {
+        checkGolden(a, one.evaluate(), "one");
+        checkGolden(b, other.evaluate(), "other");
+        third.integrator.step(1);
+    }
+    CHECK(third.energy() != a.energy);
+}
+
+// Inside a CustomCVForce the force lives in a Context of its own.
+static void testCustomCVForce() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    auto* cv = new CustomCVForce("3*(e-e0)");
+    cv->addGlobalParameter("e0", g.energy);
+    cv->addCollectiveVariable("e", makeForce(g));
+    system.addForce(cv);
+    Simulation simulation(system, g.positions);
+    const State state = simulation.evaluate();
+    vector<Vec3> expected(g.forces);
+    for (Vec3& f : expected)
+        f *= 3;
+    CHECK_NEAR(0, state.getPotentialEnergy(), 3*energyTolerance(g.size()));
+    CHECK_NEAR(0, largestDifference(state.getForces(), expected),
+               3*forceTolerance(largest(g.forces)));
+}
+
+// ---------------------------------------------------------------------------- dynamics
+
+static void testMinimizer() {
+    const Golden g = testData("painn-hcno-distilled.formamide");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    Simulation simulation(system, g.positions);
+    LocalEnergyMinimizer::minimize(simulation.context, 1.0);
+    const State state = simulation.evaluate();
+    CHECK(state.getPotentialEnergy() < g.energy-1);
+    CHECK(largest(state.getForces()) < 10);
+    CHECK(largest(g.forces) > 100);
+}
+
+// From a checkpoint the same steps lead to the same place, to the last bit.
+static void testCheckpoint() {
+    const Golden g = testData("painn-hcno-distilled.formamide_4water");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    Simulation simulation(system, g.positions, 5e-4);
+    simulation.context.setVelocitiesToTemperature(300, 1);
+    simulation.integrator.step(5);
+    std::stringstream checkpoint(std::ios::in | std::ios::out | std::ios::binary);
+    simulation.context.createCheckpoint(checkpoint);
+    simulation.integrator.step(10);
+    const State first = simulation.context.getState(State::Positions | State::Velocities);
+    simulation.context.loadCheckpoint(checkpoint);
+    simulation.integrator.step(10);
+    const State second = simulation.context.getState(State::Positions | State::Velocities);
+    CHECK(largestDifference(first.getPositions(), second.getPositions()) == 0);
+    CHECK(largestDifference(first.getVelocities(), second.getVelocities()) == 0);
+    CHECK(largestDifference(first.getPositions(), g.positions) > 1e-3);
+}
+
+/*
+ * A barostat moves what the bonds connect as one molecule: with an integrator that does nothing
+ * else, distances within the molecule must stay. Without bonds each atom is a molecule.
+ */
+static void testBarostatMovesMolecules() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    for (bool withBonds : {true, false}) {
+        System system;
+        addParticles(system, g);
+        system.addForce(makeForce(g, 0, withBonds));
+        makePeriodic(system, Vec3(2, 0, 0), Vec3(0, 2, 0), Vec3(0, 0, 2));
+        auto* barostat = new MonteCarloBarostat(1, 300, 1);
+        barostat->setRandomNumberSeed(4);
+        system.addForce(barostat);
+        vector<Vec3> start(g.positions);
+        for (Vec3& p : start)
+            p += Vec3(1, 1, 1)-g.positions[0];
+        CustomIntegrator barostatOnly(1e-3);
+        barostatOnly.addUpdateContextState();
+        Context context(system, barostatOnly, Platform::getPlatformByName(testPlatform.name),
+                        testPlatform.properties);
+        context.setPositions(start);
+        CHECK((int) context.getMolecules().size() == (withBonds ? 1 : g.size()));
+        if (!withBonds)
+            continue;
+        barostatOnly.step(20);
+        const State state = context.getState(State::Positions);
+        const vector<Vec3>& end = state.getPositions();
+        CHECK(fabs(state.getPeriodicBoxVolume()-8) > 1e-3);
+        CHECK(norm(end[0]-start[0]) > 1e-4);
+        for (int i = 1; i < g.size(); i++)
+            CHECK_NEAR(0, norm(end[i]-end[0]-start[i]+start[0]), 1e-6);
+    }
+}
+
+// Constant pressure with a gas around the molecule: bonds keep their length, the volume moves.
+static void testBarostatRun() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    vector<Vec3> positions(g.positions);
+    auto* gas = new NonbondedForce();
+    gas->setNonbondedMethod(NonbondedForce::CutoffPeriodic);
+    gas->setCutoffDistance(0.9);
+    for (int i = 0; i < g.size(); i++)
+        gas->addParticle(0, 0.3, 0.5);
+    for (int i = 0; i < g.size(); i++)
+        for (int j = 0; j < i; j++)
+            gas->addException(i, j, 0, 1, 0);
+    for (int k = 0; k < 26; k++) {  // argon on a grid of 3x3x3, the molecule in its middle
+        const int cell = k+(k >= 13);
+        positions.push_back(Vec3(cell%3-1, cell/3%3-1, cell/9-1)*0.7+g.positions[0]);
+        system.addParticle(39.9);
+        gas->addParticle(0, 0.34, 1.0);
+    }
+    system.setDefaultPeriodicBoxVectors(Vec3(2.1, 0, 0), Vec3(0, 2.1, 0), Vec3(0, 0, 2.1));
+    system.addForce(gas);
+    system.addForce(makeForce(g, 0, true));
+    system.addForce(new MonteCarloBarostat(10, 150, 5));
+    LangevinMiddleIntegrator integrator(150, 2, 5e-4);
+    integrator.setRandomNumberSeed(1);
+    Context context(system, integrator, Platform::getPlatformByName(testPlatform.name),
+                    testPlatform.properties);
+    context.setPositions(positions);
+    context.setVelocitiesToTemperature(150, 1);
+    integrator.step(200);
+    const State state = context.getState(State::Positions | State::Energy, true);
+    CHECK(std::isfinite(state.getPotentialEnergy()));
+    CHECK(fabs(state.getPeriodicBoxVolume()-2.1*2.1*2.1) > 1e-4);
+    for (auto [i, j] : findBonds(g)) {
+        const double before = norm(g.positions[i]-g.positions[j]);
+        const double after = norm(state.getPositions()[i]-state.getPositions()[j]);
+        CHECK(after > 0.75*before && after < 1.3*before);
+    }
+}
+
+/*
+ * Largest change of the total energy in 2000 steps without a thermostat, in units of kT (300 K)
+ * per degree of freedom.
+ */
+static double energyDeviation(const Golden& g, double stepSize) {
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    Simulation simulation(system, g.positions, stepSize);
+    LocalEnergyMinimizer::minimize(simulation.context, 10.0);
+    simulation.context.setVelocitiesToTemperature(300, 17);
+    double first = 0, worst = 0;
+    for (int k = 0; k <= 200; k++) {
+        const State state = simulation.context.getState(State::Energy);
+        const double total = state.getPotentialEnergy()+state.getKineticEnergy();
+        first = (k == 0 ? total : first);
+        worst = std::max(worst, fabs(total-first));
+        simulation.integrator.step(10);
+    }
+    return worst/(300*KB)/(3*g.size());
+}
+
+/*
+ * The integrator's error falls with the square of the time step, that of a force which is not the
+ * derivative of the energy does not. So the time step is small (the model's card tells that 0.5 fs
+ * is a usual one), and half of it must do at least three times better.
+ */
+static void checkEnergyConservation(const Golden& g) {
+    const double coarse = energyDeviation(g, 1e-4), fine = energyDeviation(g, 5e-5);
+    printf("    %s, 2000 steps: total energy within %.2e (0.1 fs) and %.2e (0.05 fs) kT per degree "
+           "of freedom\n", g.name.c_str(), coarse, fine);
+    CHECK(fine < 1e-4);
+    if (testPlatform.energyPerAtom == 0)  // else rounding is what remains
+        CHECK(3*fine < coarse);
+}
+
+static void testEnergyConservation() {
+    checkEnergyConservation(testData("painn-hcno-distilled.methanol"));
+    const string path = folder("MLFF_SHARED") + "/golden/painn/painn-hcno-distilled.";
+    if (std::filesystem::exists(path + "alanine_dipeptide.txt"))
+        checkEnergyConservation(readGolden(path + "alanine_dipeptide.txt"));
+    else
+        printf("    skipped: alanine dipeptide (MLFF_SHARED)\n");
+}
+
+// ------------------------------------------------------------------------------ errors
+
+// The message says which particle, and at which evaluation; afterwards the Context works again.
+static void testNonFinitePositions() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    system.addParticle(1);
+    addParticles(system, g);
+    system.addForce(makeForce(g, 1));
+    vector<Vec3> positions(g.positions);
+    positions.insert(positions.begin(), Vec3(5, 5, 5));
+    Simulation simulation(system, positions);
+    simulation.energy();
+    vector<Vec3> broken(positions);
+    broken[3][1] = NAN;
+    simulation.context.setPositions(broken);
+    if (testPlatform.checksPositions)
+        CHECK_THROWS("Particle coordinate is NaN", simulation.evaluate());
+    else {
+        CHECK_THROWS("particle 3", simulation.evaluate());
+        CHECK_THROWS("evaluation 3", simulation.evaluate());
+        broken[3] = Vec3(INFINITY, 0, 0);
+        simulation.context.setPositions(broken);
+        CHECK_THROWS("atom 2", simulation.evaluate());
+    }
+    simulation.context.setPositions(positions);
+    CHECK_NEAR(g.energy, simulation.energy(), energyTolerance(g.size()));
+}
+
+static void testAtomsAtOnePlace() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g));
+    vector<Vec3> positions(g.positions);
+    positions[4] = positions[2];
+    Simulation simulation(system, positions);
+    CHECK_THROWS("evaluation 1", simulation.evaluate());
+    simulation.context.setPositions(g.positions);
+    checkGolden(g, simulation.evaluate(), "apart again");
+}
+
+// ---------------------------------------------------------------------------------- all
+
+static int runPlatformTests() {
+    RUN(testGoldens);
+    RUN(testSubsetInAnyOrder);
+    RUN(testFiniteDifference);
+    RUN(testVirtualSite);
+    RUN(testPeriodicImages);
+    RUN(testWrappedRegion);
+    RUN(testLongRegion);
+    RUN(testBoxChange);
+    RUN(testRegions);
+    RUN(testScaleParameter);
+    RUN(testScaleZeroSkips);
+    RUN(testFactorsAndGroups);
+    RUN(testUpdateParameters);
+    RUN(testReinitialize);
+    RUN(testTwoContexts);
+    RUN(testCustomCVForce);
+    RUN(testMinimizer);
+    RUN(testCheckpoint);
+    RUN(testBarostatMovesMolecules);
+    RUN(testBarostatRun);
+    RUN(testEnergyConservation);
+    RUN(testNonFinitePositions);
+    RUN(testAtomsAtOnePlace);
+    return check_report(("MLFFForce on " + testPlatform.name).c_str());
+}
+
+} // namespace mlfftest
+
+#endif

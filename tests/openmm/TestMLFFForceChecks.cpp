@@ -1,0 +1,247 @@
+/* What MLFFForce holds, and what it refuses: everything before the first step, with its message. */
+#include "MLFFTestSupport.h"
+
+using namespace mlfftest;
+
+// Particles of a methanol, and a force for them that can be spoiled.
+struct Case {
+    Golden g;
+    System system;
+    MLFFForce* force;
+    Case() : g(testData("painn-hcno-distilled.methanol")) {
+        addParticles(system, g);
+        force = makeForce(g);
+        system.addForce(force);
+    }
+    // A Context that throws in its making is never freed by OpenMM.
+    void create() {
+        const LeakAllowed scope;
+        VerletIntegrator integrator(1e-4);
+        Context context(system, integrator, Platform::getPlatformByName("Reference"));
+    }
+};
+
+// ------------------------------------------------------------------------------- force
+
+static void testModelProperties() {
+    const MLFFForce force(bundledModel());
+    CHECK(force.getModelFile() == bundledModel());
+    CHECK(force.getModelArchitecture() == "PaiNN");
+    CHECK_NEAR(0.5, force.getModelCutoff(), 1e-15);
+    CHECK(force.getModelElements() == (vector<int>{1, 6, 7, 8, 16}));
+    CHECK(!force.getModelHasCharges());
+    // sha256sum models/painn-hcno-distilled.safetensors
+    CHECK(force.getModelHash() ==
+          "6889df0199bdc9d372815f6e8e2f7b11782e0795c2cc231b092c0188a0269792");
+}
+
+static void testSettings() {
+    MLFFForce force(bundledModel());
+    double charge;
+    int multiplicity, particle, number, region, particle2;
+    CHECK(force.getNumRegions() == 1 && force.getNumAtoms() == 0 && force.getNumBonds() == 0);
+    CHECK(force.getEnergyFactor() == 1 && force.getScaleParameterDefaultValue() == 1);
+    CHECK(force.getScaleParameter().empty() && !force.usesPeriodicBoundaryConditions());
+    CHECK(force.getModelStorage() == MLFFForce::Embedded && force.getForceGroup() == 0);
+    CHECK(force.addRegion(-1, 2) == 1 && force.addRegion() == 2 && force.getNumRegions() == 3);
+    force.setRegionParameters(2, 0.5, 3);
+    force.getRegionParameters(1, charge, multiplicity);
+    CHECK(charge == -1 && multiplicity == 2);
+    force.getRegionParameters(2, charge, multiplicity);
+    CHECK(charge == 0.5 && multiplicity == 3);
+    CHECK(force.addAtom(7, 6) == 0 && force.addAtom(3, 1, 2) == 1 && force.getNumAtoms() == 2);
+    force.getAtomParameters(1, particle, number, region);
+    CHECK(particle == 3 && number == 1 && region == 2);
+    force.setAtomParameters(1, 4, 8, 1);
+    force.getAtomParameters(1, particle, number, region);
+    CHECK(particle == 4 && number == 8 && region == 1);
+    CHECK(force.addBond(7, 4) == 0 && force.getNumBonds() == 1);
+    force.setBondParameters(0, 4, 3);
+    force.getBondParameters(0, particle, particle2);
+    CHECK(particle == 4 && particle2 == 3);
+    force.setScaleParameter("lambda");
+    force.setScaleParameterDefaultValue(0.5);
+    force.addEnergyParameterDerivative("lambda");
+    force.addEnergyParameterDerivative("lambda");
+    CHECK(force.getNumEnergyParameterDerivatives() == 1);
+    CHECK(force.getEnergyParameterDerivativeName(0) == "lambda");
+    CHECK(force.getScaleParameter() == "lambda" && force.getScaleParameterDefaultValue() == 0.5);
+}
+
+static void testIndices() {
+    MLFFForce force(bundledModel());
+    double charge;
+    int a, b, c;
+    CHECK_THROWS("getAtomParameters(): atom index 0 is out of range: there is none",
+                 force.getAtomParameters(0, a, b, c));
+    force.addAtom(0, 1);
+    force.addBond(0, 1);
+    CHECK_THROWS("atom index 1 is out of range: valid are 0 to 0",
+                 force.getAtomParameters(1, a, b, c));
+    CHECK_THROWS("atom index -1", force.setAtomParameters(-1, 0, 1));
+    CHECK_THROWS("bond index 1", force.getBondParameters(1, a, b));
+    CHECK_THROWS("bond index 2", force.setBondParameters(2, 0, 1));
+    CHECK_THROWS("region index 1", force.getRegionParameters(1, charge, a));
+    CHECK_THROWS("region index -2", force.setRegionParameters(-2, 0));
+    CHECK_THROWS("derivative index 0", force.getEnergyParameterDerivativeName(0));
+}
+
+static void testModelFiles() {
+    CHECK_THROWS("no-such-file.safetensors", MLFFForce("no-such-file.safetensors"));
+    CHECK_THROWS("painn-hcno", MLFFForce("painn-hcno"));  // a name is not a path
+    CHECK_THROWS("MLFFForce: ", MLFFForce(""));
+    CHECK_THROWS("the-name", MLFFForce("the-name", "not a model"));
+    CHECK_THROWS("the-name", MLFFForce("the-name", ""));
+    std::ifstream file(bundledModel(), std::ios::binary);
+    const string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    CHECK_THROWS("the-name", MLFFForce("the-name", content.substr(0, content.size()-4)));
+    const MLFFForce force("the-name", content);
+    CHECK(force.getModelFile() == "the-name");
+    CHECK(force.getModelHash() == MLFFForce(bundledModel()).getModelHash());
+}
+
+// ----------------------------------------------------------------- before the first step
+
+static void testAtomChecks() {
+    { Case c; c.create(); }
+    {
+        Case c;
+        c.system.removeForce(0);
+        c.system.addForce(new MLFFForce(bundledModel()));
+        CHECK_THROWS("no atoms: call addAtom()", c.create());
+    }
+    {
+        Case c;
+        c.force->setAtomParameters(2, 17, 1);
+        CHECK_THROWS("atom 2 is particle 17, which the System does not have: valid are 0 to 5",
+                     c.create());
+        c.force->setAtomParameters(2, -1, 1);
+        CHECK_THROWS("atom 2 is particle -1", c.create());
+        c.force->setAtomParameters(2, 1, 1);
+        CHECK_THROWS("particle 1 is listed twice, as atom 1 and as atom 2", c.create());
+        c.force->setAtomParameters(2, 2, 79);
+        CHECK_THROWS("particle 2 (atom 2)", c.create());
+        CHECK_THROWS("Au", c.create());
+        c.force->setAtomParameters(2, 2, 0);
+        CHECK_THROWS("particle 2 (atom 2)", c.create());
+        c.force->setAtomParameters(2, 2, 1, 1);
+        CHECK_THROWS("atom 2 (particle 2) is in region 1, which does not exist: valid are 0 to 0",
+                     c.create());
+        c.force->setAtomParameters(2, 2, 1, -1);
+        CHECK_THROWS("region -1", c.create());
+        c.force->setAtomParameters(2, 2, 1);
+        c.create();
+    }
+}
+
+static void testRegionChecks() {
+    Case c;
+    c.force->setRegionParameters(0, -1);
+    CHECK_THROWS("region 0 has a total charge of -1, but the PaiNN model", c.create());
+    c.force->setRegionParameters(0, NAN);
+    CHECK_THROWS("the total charge of region 0 is nan", c.create());
+    c.force->setRegionParameters(0, INFINITY);
+    CHECK_THROWS("the total charge of region 0 is inf", c.create());
+    c.force->setRegionParameters(0, 0, 3);
+    CHECK_THROWS("region 0 has a multiplicity of 3, but the PaiNN model", c.create());
+    c.force->setRegionParameters(0, 0, 0);
+    CHECK_THROWS("the multiplicity of region 0 is 0", c.create());
+    c.force->setRegionParameters(0, 0, 1);
+    c.force->addRegion(1);
+    CHECK_THROWS("region 1 has a total charge of 1", c.create());
+    c.force->setRegionParameters(1, 0);
+    c.create();  // a region without atoms does no harm
+}
+
+static void testBondChecks() {
+    Case c;
+    c.system.addParticle(1);
+    c.force->addBond(0, 6);
+    CHECK_THROWS("bond 0 joins particles 0 and 6, but particle 6 is not an atom", c.create());
+    c.force->setBondParameters(0, -3, 0);
+    CHECK_THROWS("particle -3 is not an atom", c.create());
+    c.force->setBondParameters(0, 0, 99);
+    CHECK_THROWS("particle 99 is not an atom", c.create());
+    c.force->setBondParameters(0, 2, 2);
+    CHECK_THROWS("bond 0 joins particle 2 with itself", c.create());
+    c.force->setBondParameters(0, 0, 2);
+    c.force->addRegion();
+    c.force->setAtomParameters(2, 2, 1, 1);
+    CHECK_THROWS("bond 0 joins particle 0 of region 0 with particle 2 of region 1", c.create());
+    c.force->setAtomParameters(2, 2, 1, 0);
+    c.create();
+}
+
+static void testParameterChecks() {
+    Case c;
+    c.force->setEnergyFactor(NAN);
+    CHECK_THROWS("the energy factor is nan", c.create());
+    c.force->setEnergyFactor(1);
+    c.force->addEnergyParameterDerivative("lambda");
+    CHECK_THROWS("with respect to 'lambda' was requested, but the energy does not depend on it: "
+                 "the scale parameter is not set", c.create());
+    c.force->setScaleParameter("mu");
+    CHECK_THROWS("the scale parameter is 'mu'", c.create());
+    c.force->setScaleParameter("lambda");
+    c.create();
+    c.force->setScaleParameterDefaultValue(INFINITY);
+    CHECK_THROWS("the default value of the scale parameter is inf", c.create());
+
+    Case unnamed;
+    unnamed.force->setScaleParameterDefaultValue(0.5);
+    CHECK_THROWS("but no name", unnamed.create());
+}
+
+// What a Context cannot take over is refused, and the Context goes on as it was.
+static void testFixedByContext() {
+    Case c;
+    c.force->addBond(0, 1);
+    c.system.addParticle(1);
+    VerletIntegrator integrator(1e-4);
+    Context context(c.system, integrator, Platform::getPlatformByName("Reference"));
+    vector<Vec3> positions(c.g.positions);
+    positions.push_back(Vec3(9, 9, 9));
+    context.setPositions(positions);
+    int particle, number, region;
+    c.force->getAtomParameters(0, particle, number, region);
+
+    c.force->setAtomParameters(0, 6, number);
+    CHECK_THROWS("atom 0 was particle 0 and is now particle 6",
+                 c.force->updateParametersInContext(context));
+    c.force->setAtomParameters(0, 0, number);
+    c.force->setBondParameters(0, 1, 2);
+    CHECK_THROWS("the bonds have changed", c.force->updateParametersInContext(context));
+    c.force->setBondParameters(0, 0, 1);
+    c.force->setUsesPeriodicBoundaryConditions(true);
+    CHECK_THROWS("periodic", c.force->updateParametersInContext(context));
+    c.force->setUsesPeriodicBoundaryConditions(false);
+    c.force->setScaleParameter("lambda");
+    CHECK_THROWS("the scale parameter", c.force->updateParametersInContext(context));
+    c.force->setScaleParameter("");
+    c.force->updateParametersInContext(context);
+    c.force->addAtom(6, 1);
+    CHECK_THROWS("the number of atoms has changed from 6 to 7",
+                 c.force->updateParametersInContext(context));
+    CHECK_NEAR(c.g.energy, context.getState(State::Energy).getPotentialEnergy(), 1e-6);
+}
+
+// Without our plugin a platform says that it cannot do it.
+static void testMissingPlugin() {
+    Case c;
+    CHECK_THROWS("", c.create());
+}
+
+int main() {
+    RUN(testMissingPlugin);
+    loadPlugins();
+    RUN(testModelProperties);
+    RUN(testSettings);
+    RUN(testIndices);
+    RUN(testModelFiles);
+    RUN(testAtomChecks);
+    RUN(testRegionChecks);
+    RUN(testBondChecks);
+    RUN(testParameterChecks);
+    RUN(testFixedByContext);
+    return check_report("checks of MLFFForce");
+}

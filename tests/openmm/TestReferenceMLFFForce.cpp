@@ -1,0 +1,7 @@
+#include "TestMLFFForce.h"
+
+int main() {
+    mlfftest::loadPlugins();
+    mlfftest::testPlatform = {"Reference", {}, 1e-8, 0, 1e-8, 0, false};
+    return mlfftest::runPlatformTests();
+}

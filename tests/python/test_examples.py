@@ -1,0 +1,74 @@
+"""The examples run as they stand."""
+import csv
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+from conftest import EXAMPLES, ROOT
+
+DEMO = [sys.executable, str(EXAMPLES/"alanine_dipeptide.py"), "--equilibration", "20"]
+
+
+def checkOutput(folder, minimum):
+    """The files are complete and agree about the number of frames, which is returned."""
+    with open(folder/"table.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= minimum
+    for row in rows:
+        assert 50 < float(row["temperature_K"]) < 600
+        assert -180 <= float(row["phi_deg"]) <= 180 and -180 <= float(row["psi_deg"]) <= 180
+    n_atoms = sum(line.startswith(("ATOM", "HETATM"))
+                  for line in (folder/"topology.pdb").read_text().splitlines())
+    # DCD: a header, then in each frame the box and three columns of floats, with record marks
+    data = (folder/"trajectory.dcd").read_bytes()
+    assert struct.unpack("<i4si", data[:12]) == (84, b"CORD", len(rows))
+    header = 84 + 8 + 164 + 8 + 4 + 8
+    assert len(data) == header + len(rows)*(48 + 8 + 3*(4*n_atoms + 8))
+    return len(rows)
+
+
+def test_demo(tmp_path):
+    done = subprocess.run([*DEMO, "--steps", "60", "--output", "out"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=80, check=False)
+    assert done.returncode == 0, done.stderr
+    assert checkOutput(tmp_path/"out", 60) == 60
+    assert re.search(r"step 60/60 +\d+ K +[0-9.]+ ns/day  0:00 left", done.stdout)
+    assert "Simulated 0.06 ps (60 steps, 60 frames)" in done.stdout
+    for name in ("topology.pdb", "trajectory.dcd", "table.csv", "figure.png"):
+        path = tmp_path/"out"/name
+        assert name != "figure.png" or path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert str(path) in done.stdout
+
+
+def test_demo_interrupted(tmp_path):
+    """Ctrl-C after some frames: complete files, a message, exit status 130."""
+    process = subprocess.Popen([*DEMO, "--output", "out"], cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    table = tmp_path/"out"/"table.csv"
+    deadline = time.time() + 60
+    while time.time() < deadline and process.poll() is None:
+        if table.exists() and table.read_text().count("\n") >= 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and err == "", err
+    frames = checkOutput(tmp_path/"out", 2)
+    assert f"{frames} frames), interrupted" in out
+    assert os.path.exists(tmp_path/"out"/"figure.png")
+
+
+def test_first_simulation():
+    """15 lines, and what they print: ten temperatures."""
+    script = EXAMPLES/"first_simulation.py"
+    assert len(script.read_text(encoding="utf-8").splitlines()) == 15
+    done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True,
+                          timeout=80, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
+    assert [round(float(row[0]), 6) for row in rows] == [round(0.1*k, 6) for k in range(1, 11)]
+    assert all(1 < float(row[1]) < 600 for row in rows)

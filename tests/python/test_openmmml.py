@@ -1,0 +1,97 @@
+"""The potential 'mlff' of openmmml; skipped where openmmml is not installed."""
+import numpy as np
+import openmm
+import pytest
+from conftest import EXAMPLES
+from openmm import app, unit
+from openmmmlff import MLFFForce, createMixedSystem
+
+MLPotential = pytest.importorskip("openmmml").MLPotential
+
+
+def energyOf(system, positions, **parameters):
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+    for name, value in parameters.items():
+        context.setParameter(name, value)
+    return context.getState(energy=True).getPotentialEnergy()._value
+
+
+@pytest.fixture(scope="module")
+def peptide():
+    return app.PDBFile(str(EXAMPLES/"alanine_dipeptide.pdb"))
+
+
+@pytest.fixture(scope="module")
+def solution(peptide):
+    forceField = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
+    modeller = app.Modeller(peptide.topology, peptide.positions)
+    modeller.addSolvent(forceField, model="tip3p",
+                        boxSize=openmm.Vec3(1.9, 1.9, 1.9)*unit.nanometer)
+    system = forceField.createSystem(modeller.topology, nonbondedMethod=app.PME,
+                                     nonbondedCutoff=0.9*unit.nanometer)
+    return modeller, system
+
+
+def test_create_system(peptide):
+    system = MLPotential("mlff", modelPath="painn-hcno").createSystem(peptide.topology)
+    force = MLFFForce.cast(system.getForce(0))
+    assert force.getNumAtoms() == 22 and force.getNumBonds() == 21
+    assert force.getRegionParameters(0)[0]._value == 0
+    expected = openmm.System()
+    for _ in range(22):
+        expected.addParticle(1.0)
+    expected.addForce(MLFFForce.fromTopology("painn-hcno", peptide.topology))
+    assert energyOf(system, peptide.positions) == energyOf(expected, peptide.positions)
+
+
+def test_mixed_system_equals_ours(solution):
+    modeller, system = solution
+    theirs = MLPotential("mlff", modelPath="painn-hcno").createMixedSystem(
+        modeller.topology, system, range(22), forceGroup=2)
+    assert MLFFForce.cast(theirs.getForces()[-1]).getForceGroup() == 2
+    ours = createMixedSystem(modeller.topology, system, range(22), "painn-hcno")
+    assert energyOf(theirs, modeller.positions) == pytest.approx(
+        energyOf(ours, modeller.positions), abs=1e-6)
+
+
+def test_interpolation(solution):
+    modeller, system = solution
+    mixed = MLPotential("mlff", modelPath="painn-hcno").createMixedSystem(
+        modeller.topology, system, range(22), interpolate=True)
+    ours = createMixedSystem(modeller.topology, system, range(22), "painn-hcno")
+    ends = [energyOf(mixed, modeller.positions, lambda_interpolate=x) for x in (0, 0.5, 1)]
+    assert ends[2] == pytest.approx(energyOf(ours, modeller.positions), abs=1e-6)
+    assert ends[0] == pytest.approx(energyOf(system, modeller.positions), abs=1e-4)
+    assert ends[1] == pytest.approx((ends[0] + ends[2])/2, abs=1e-6)
+
+
+def test_cut_bonds_get_openmmml_caps(solution):
+    """A System with openmmml's link atoms: caps are ordinary atoms of our force."""
+    modeller, system = solution
+    mixed = MLPotential("mlff", modelPath="painn-hcno").createMixedSystem(
+        modeller.topology, system, range(6), linkAtomDistances=[])
+    force = MLFFForce.cast(mixed.getForces()[-1])
+    assert force.getNumAtoms() == 7 and force.getAtomParameters(6)[1] == 1
+    context = openmm.Context(mixed, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    x = np.array(modeller.positions.value_in_unit(unit.nanometer))
+    context.setPositions(np.vstack([x, [[0, 0, 0]]]))
+    context.computeVirtualSites()
+    assert np.isfinite(context.getState(energy=True).getPotentialEnergy()._value)
+
+
+def test_what_is_refused(peptide):
+    with pytest.raises(ValueError, match="needs modelPath.*painn-hcno"):
+        MLPotential("mlff")
+    with pytest.raises(TypeError, match="modelIndex"):
+        MLPotential("mlff", modelPath="painn-hcno", modelIndex=1)
+    with pytest.raises(ValueError, match="known names"):
+        MLPotential("mlff", modelPath="nonesuch")
+    potential = MLPotential("mlff", modelPath="painn-hcno")
+    with pytest.raises(TypeError, match="precision.*charge, multiplicity, periodic"):
+        potential.createSystem(peptide.topology, precision="double")
+    system = potential.createSystem(peptide.topology, charge=-1)
+    with pytest.raises(openmm.OpenMMException, match="charge"):
+        energyOf(system, peptide.positions)

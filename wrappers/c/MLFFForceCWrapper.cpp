@@ -1,0 +1,484 @@
+#include "MLFFForceCWrapper.h"
+#include "MLFFForce.h"
+#include "MLFFKernels.h"
+#include "mlff.h"
+#include "openmm/Context.h"
+#include "openmm/Integrator.h"
+#include "openmm/LocalEnergyMinimizer.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/Platform.h"
+#include "openmm/System.h"
+#include "openmm/serialization/XmlSerializer.h"
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace OpenMM;
+using std::string;
+using std::vector;
+
+// ------------------------------------------------------------------------------ errors
+
+static thread_local string lastError;
+
+static void rememberError(const char* text) noexcept {
+    try {
+        lastError = text;
+    }
+    catch (...) {
+        lastError.clear();  // no memory for the text
+    }
+}
+
+// Run the body; no exception may reach the C caller.
+template <class Result, class Body>
+static Result guarded(Result failure, Body body) noexcept {
+    try {
+        return body();
+    }
+    catch (const std::exception& e) {
+        rememberError(e.what());
+    }
+    catch (...) {
+        rememberError("an exception of unknown type");
+    }
+    return failure;
+}
+
+// The same for a body that returns nothing: 0, or -1.
+template <class Body>
+static int guardedCode(Body body) noexcept {
+    return guarded(-1, [&] {
+        body();
+        return 0;
+    });
+}
+
+static const double NOT_A_NUMBER = std::numeric_limits<double>::quiet_NaN();
+
+// ------------------------------------------------------------------------------- casts
+
+template <class T>
+static T& notNull(T* pointer, const char* what) {
+    if (pointer == nullptr)
+        throw OpenMMException(string("a NULL pointer was given instead of ") + what);
+    return *pointer;
+}
+
+static MLFFForce& cpp(OpenMM_MLFFForce* target) {
+    return notNull(reinterpret_cast<MLFFForce*>(target), "an MLFFForce");
+}
+
+static const MLFFForce& cpp(const OpenMM_MLFFForce* target) {
+    return notNull(reinterpret_cast<const MLFFForce*>(target), "an MLFFForce");
+}
+
+static Context& cpp(OpenMM_Context* context) {
+    return notNull(reinterpret_cast<Context*>(context), "a Context");
+}
+
+static const Context& cpp(const OpenMM_Context* context) {
+    return notNull(reinterpret_cast<const Context*>(context), "a Context");
+}
+
+static const System& cpp(const OpenMM_System* system) {
+    return notNull(reinterpret_cast<const System*>(system), "a System");
+}
+
+static Integrator& cpp(OpenMM_Integrator* integrator) {
+    return notNull(reinterpret_cast<Integrator*>(integrator), "an Integrator");
+}
+
+static Vec3 cpp(const OpenMM_Vec3* v) {
+    notNull(v, "a box vector");
+    return Vec3(v->x, v->y, v->z);
+}
+
+static const mlff_model_info& info(const OpenMM_MLFFForce* target) {
+    return *mlff_model_get_info(&cpp(target).getModel());
+}
+
+const char* OpenMM_MLFF_getLastError(void) {
+    return lastError.c_str();
+}
+
+// ------------------------------------------------------------------------------- force
+
+OpenMM_MLFFForce* OpenMM_MLFFForce_create(const char* modelFile) {
+    return guarded<OpenMM_MLFFForce*>(nullptr, [&] {
+        return reinterpret_cast<OpenMM_MLFFForce*>(
+            new MLFFForce(&notNull(modelFile, "the name of a model file")));
+    });
+}
+
+OpenMM_MLFFForce* OpenMM_MLFFForce_create_2(const char* modelFile, const void* content,
+                                            size_t length) {
+    return guarded<OpenMM_MLFFForce*>(nullptr, [&] {
+        const char* name = &notNull(modelFile, "the name of a model file");
+        const char* bytes = &notNull(static_cast<const char*>(content), "a model file's content");
+        return reinterpret_cast<OpenMM_MLFFForce*>(new MLFFForce(name, string(bytes, length)));
+    });
+}
+
+void OpenMM_MLFFForce_destroy(OpenMM_MLFFForce* target) {
+    delete reinterpret_cast<MLFFForce*>(target);
+}
+
+OpenMM_MLFFForce* OpenMM_MLFFForce_cast(OpenMM_Force* force) {
+    return guarded<OpenMM_MLFFForce*>(nullptr, [&] {
+        Force& any = notNull(reinterpret_cast<Force*>(force), "a Force");
+        auto* ours = dynamic_cast<MLFFForce*>(&any);
+        if (ours == nullptr)
+            throw OpenMMException("the force named '" + any.getName() + "' is not an MLFFForce");
+        return reinterpret_cast<OpenMM_MLFFForce*>(ours);
+    });
+}
+
+const char* OpenMM_MLFFForce_getModelFile(const OpenMM_MLFFForce* target) {
+    return guarded<const char*>(nullptr, [&] { return cpp(target).getModelFile().c_str(); });
+}
+
+const char* OpenMM_MLFFForce_getModelHash(const OpenMM_MLFFForce* target) {
+    return guarded<const char*>(nullptr, [&] { return info(target).sha256; });
+}
+
+const char* OpenMM_MLFFForce_getModelArchitecture(const OpenMM_MLFFForce* target) {
+    return guarded<const char*>(nullptr, [&] { return info(target).display_name; });
+}
+
+double OpenMM_MLFFForce_getModelCutoff(const OpenMM_MLFFForce* target) {
+    return guarded(-1.0, [&] { return cpp(target).getModelCutoff(); });
+}
+
+int OpenMM_MLFFForce_getNumModelElements(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return info(target).n_elements; });
+}
+
+int OpenMM_MLFFForce_getModelElement(const OpenMM_MLFFForce* target, int index) {
+    return guarded(-1, [&] {
+        const int count = info(target).n_elements;
+        if (index < 0 || index >= count)
+            throw OpenMMException("element index " + std::to_string(index) +
+                                  " is out of range: valid are 0 to " + std::to_string(count-1));
+        return info(target).elements[index];
+    });
+}
+
+int OpenMM_MLFFForce_getModelHasCharges(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getModelHasCharges(); });
+}
+
+int OpenMM_MLFFForce_getModelStorage(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getModelStorage(); });
+}
+
+int OpenMM_MLFFForce_setModelStorage(OpenMM_MLFFForce* target, int storage) {
+    return guardedCode([&] {
+        MLFFForce& force = cpp(target);
+        if (storage != MLFFForce::Embedded && storage != MLFFForce::Path)
+            throw OpenMMException(std::to_string(storage) + " is not a way to store a model: "
+                                  "expected OpenMM_MLFFForce_Embedded or OpenMM_MLFFForce_Path");
+        force.setModelStorage(static_cast<MLFFForce::ModelStorage>(storage));
+    });
+}
+
+// ------------------------------------------------------------ regions, atoms and bonds
+
+int OpenMM_MLFFForce_addRegion(OpenMM_MLFFForce* target, double totalCharge, int multiplicity) {
+    return guarded(-1, [&] { return cpp(target).addRegion(totalCharge, multiplicity); });
+}
+
+int OpenMM_MLFFForce_getNumRegions(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getNumRegions(); });
+}
+
+int OpenMM_MLFFForce_getRegionParameters(const OpenMM_MLFFForce* target, int index,
+                                         double* totalCharge, int* multiplicity) {
+    return guardedCode([&] {
+        cpp(target).getRegionParameters(index, notNull(totalCharge, "totalCharge"),
+                                        notNull(multiplicity, "multiplicity"));
+    });
+}
+
+int OpenMM_MLFFForce_setRegionParameters(OpenMM_MLFFForce* target, int index, double totalCharge,
+                                         int multiplicity) {
+    return guardedCode([&] { cpp(target).setRegionParameters(index, totalCharge, multiplicity); });
+}
+
+int OpenMM_MLFFForce_addAtom(OpenMM_MLFFForce* target, int particle, int atomicNumber, int region) {
+    return guarded(-1, [&] { return cpp(target).addAtom(particle, atomicNumber, region); });
+}
+
+int OpenMM_MLFFForce_getNumAtoms(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getNumAtoms(); });
+}
+
+int OpenMM_MLFFForce_getAtomParameters(const OpenMM_MLFFForce* target, int index, int* particle,
+                                       int* atomicNumber, int* region) {
+    return guardedCode([&] {
+        cpp(target).getAtomParameters(index, notNull(particle, "particle"),
+                                      notNull(atomicNumber, "atomicNumber"),
+                                      notNull(region, "region"));
+    });
+}
+
+int OpenMM_MLFFForce_setAtomParameters(OpenMM_MLFFForce* target, int index, int particle,
+                                       int atomicNumber, int region) {
+    return guardedCode([&] {
+        cpp(target).setAtomParameters(index, particle, atomicNumber, region);
+    });
+}
+
+int OpenMM_MLFFForce_addBond(OpenMM_MLFFForce* target, int particle1, int particle2) {
+    return guarded(-1, [&] { return cpp(target).addBond(particle1, particle2); });
+}
+
+int OpenMM_MLFFForce_getNumBonds(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getNumBonds(); });
+}
+
+int OpenMM_MLFFForce_getBondParameters(const OpenMM_MLFFForce* target, int index, int* particle1,
+                                       int* particle2) {
+    return guardedCode([&] {
+        cpp(target).getBondParameters(index, notNull(particle1, "particle1"),
+                                      notNull(particle2, "particle2"));
+    });
+}
+
+int OpenMM_MLFFForce_setBondParameters(OpenMM_MLFFForce* target, int index, int particle1,
+                                       int particle2) {
+    return guardedCode([&] { cpp(target).setBondParameters(index, particle1, particle2); });
+}
+
+// ------------------------------------------------------------------- box and parameters
+
+int OpenMM_MLFFForce_setUsesPeriodicBoundaryConditions(OpenMM_MLFFForce* target,
+                                                       OpenMM_Boolean periodic) {
+    return guardedCode([&] {
+        cpp(target).setUsesPeriodicBoundaryConditions(periodic != OpenMM_False);
+    });
+}
+
+int OpenMM_MLFFForce_usesPeriodicBoundaryConditions(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).usesPeriodicBoundaryConditions(); });
+}
+
+int OpenMM_MLFFForce_setScaleParameter(OpenMM_MLFFForce* target, const char* name) {
+    return guardedCode([&] {
+        cpp(target).setScaleParameter(&notNull(name, "a parameter's name"));
+    });
+}
+
+const char* OpenMM_MLFFForce_getScaleParameter(const OpenMM_MLFFForce* target) {
+    return guarded<const char*>(nullptr, [&] { return cpp(target).getScaleParameter().c_str(); });
+}
+
+int OpenMM_MLFFForce_setScaleParameterDefaultValue(OpenMM_MLFFForce* target, double value) {
+    return guardedCode([&] { cpp(target).setScaleParameterDefaultValue(value); });
+}
+
+double OpenMM_MLFFForce_getScaleParameterDefaultValue(const OpenMM_MLFFForce* target) {
+    return guarded(NOT_A_NUMBER, [&] { return cpp(target).getScaleParameterDefaultValue(); });
+}
+
+int OpenMM_MLFFForce_addEnergyParameterDerivative(OpenMM_MLFFForce* target, const char* name) {
+    return guardedCode([&] {
+        cpp(target).addEnergyParameterDerivative(&notNull(name, "a parameter's name"));
+    });
+}
+
+int OpenMM_MLFFForce_getNumEnergyParameterDerivatives(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getNumEnergyParameterDerivatives(); });
+}
+
+const char* OpenMM_MLFFForce_getEnergyParameterDerivativeName(const OpenMM_MLFFForce* target,
+                                                              int index) {
+    return guarded<const char*>(nullptr, [&] {
+        return cpp(target).getEnergyParameterDerivativeName(index).c_str();
+    });
+}
+
+int OpenMM_MLFFForce_setEnergyFactor(OpenMM_MLFFForce* target, double factor) {
+    return guardedCode([&] { cpp(target).setEnergyFactor(factor); });
+}
+
+double OpenMM_MLFFForce_getEnergyFactor(const OpenMM_MLFFForce* target) {
+    return guarded(NOT_A_NUMBER, [&] { return cpp(target).getEnergyFactor(); });
+}
+
+int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce* target, OpenMM_Context* context) {
+    return guardedCode([&] { cpp(target).updateParametersInContext(cpp(context)); });
+}
+
+// --------------------------------------------------------- OpenMM's functions, with errors
+
+static string join(const vector<string>& parts, const char* separator) {
+    string all;
+    for (const string& part : parts)
+        all += (all.empty() ? "" : separator) + part;
+    return all;
+}
+
+int OpenMM_MLFF_loadPlugins(const char* folder) {
+    return guardedCode([&] {
+        const string path = &notNull(folder, "the name of a folder");
+        const vector<string> loaded = Platform::loadPluginsFromDirectory(path);
+        const vector<string> failures = Platform::getPluginLoadFailures();  // of this call
+        vector<string> ours;
+        for (const string& text : failures)
+            if (text.find("OpenMMMLFF") != string::npos)
+                ours.push_back(text);
+        if (!ours.empty())
+            throw OpenMMException("a plugin of MLFFForce in " + path + " cannot be loaded: " +
+                                  join(ours, "; "));
+        if (loaded.empty())
+            throw OpenMMException("no plugin was loaded from the folder '" + path + "': " +
+                                  (failures.empty() ? "it does not exist or has none"
+                                                    : join(failures, "; ")));
+    });
+}
+
+static Platform& findPlatform(const string& name) {
+    vector<string> names;
+    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
+        Platform& platform = Platform::getPlatform(i);
+        if (platform.getName() == name)
+            return platform;
+        names.push_back(platform.getName());
+    }
+    throw OpenMMException("there is no platform '" + name + "': available are " + join(names, ", ") +
+                          "; platforms other than Reference come from plugins");
+}
+
+OpenMM_Platform* OpenMM_MLFF_getPlatformByName(const char* name) {
+    return guarded<OpenMM_Platform*>(nullptr, [&] {
+        return reinterpret_cast<OpenMM_Platform*>(
+            &findPlatform(&notNull(name, "the name of a platform")));
+    });
+}
+
+static bool hasMLFFForce(const System& system) {
+    for (int i = 0; i < system.getNumForces(); i++)
+        if (dynamic_cast<const MLFFForce*>(&system.getForce(i)) != nullptr)
+            return true;
+    return false;
+}
+
+// OpenMM says only that kernels are missing: name the plugin.
+static void checkPluginLoaded(const System& system, const string& platformName) {
+    if (!hasMLFFForce(system))
+        return;
+    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
+        const Platform& platform = Platform::getPlatform(i);
+        if ((platformName.empty() || platform.getName() == platformName) &&
+                platform.supportsKernels({CalcMLFFForceKernel::Name()}))
+            return;
+    }
+    throw OpenMMException("MLFFForce is not available on " +
+                          (platformName.empty() ? string("any platform")
+                                                : "the platform " + platformName) +
+                          ": load its plugin for it (libOpenMMMLFFReference serves Reference and "
+                          "CPU) by OpenMM_MLFF_loadPlugins()");
+}
+
+OpenMM_Context* OpenMM_MLFF_createContext(const OpenMM_System* system,
+                                          OpenMM_Integrator* integrator,
+                                          const char* platformName) {
+    return guarded<OpenMM_Context*>(nullptr, [&] {
+        const System& s = cpp(system);
+        Integrator& i = cpp(integrator);
+        const string name = (platformName == nullptr ? "" : platformName);
+        Platform* platform = (platformName == nullptr ? nullptr : &findPlatform(name));
+        checkPluginLoaded(s, name);
+        auto* context = (platform == nullptr ? new Context(s, i) : new Context(s, i, *platform));
+        return reinterpret_cast<OpenMM_Context*>(context);
+    });
+}
+
+int OpenMM_MLFF_setPositions(OpenMM_Context* context, const OpenMM_Vec3Array* positions) {
+    return guardedCode([&] {
+        cpp(context).setPositions(notNull(reinterpret_cast<const vector<Vec3>*>(positions),
+                                          "an array of positions"));
+    });
+}
+
+int OpenMM_MLFF_setVelocitiesToTemperature(OpenMM_Context* context, double temperature,
+                                           int randomSeed) {
+    return guardedCode([&] { cpp(context).setVelocitiesToTemperature(temperature, randomSeed); });
+}
+
+int OpenMM_MLFF_setPeriodicBoxVectors(OpenMM_Context* context, const OpenMM_Vec3* a,
+                                      const OpenMM_Vec3* b, const OpenMM_Vec3* c) {
+    return guardedCode([&] { cpp(context).setPeriodicBoxVectors(cpp(a), cpp(b), cpp(c)); });
+}
+
+int OpenMM_MLFF_step(OpenMM_Integrator* integrator, int steps) {
+    return guardedCode([&] { cpp(integrator).step(steps); });
+}
+
+OpenMM_State* OpenMM_MLFF_getState(const OpenMM_Context* context, int types,
+                                   OpenMM_Boolean enforcePeriodicBox) {
+    return guarded<OpenMM_State*>(nullptr, [&] {
+        return reinterpret_cast<OpenMM_State*>(
+            new State(cpp(context).getState(types, enforcePeriodicBox != OpenMM_False)));
+    });
+}
+
+int OpenMM_MLFF_setParameter(OpenMM_Context* context, const char* name, double value) {
+    return guardedCode([&] {
+        cpp(context).setParameter(&notNull(name, "a parameter's name"), value);
+    });
+}
+
+int OpenMM_MLFF_getParameter(OpenMM_Context* context, const char* name, double* value) {
+    return guardedCode([&] {
+        double& out = notNull(value, "value");
+        out = cpp(context).getParameter(&notNull(name, "a parameter's name"));
+    });
+}
+
+int OpenMM_MLFF_minimizeEnergy(OpenMM_Context* context, double tolerance, int maxIterations) {
+    return guardedCode([&] {
+        LocalEnergyMinimizer::minimize(cpp(context), tolerance, maxIterations);
+    });
+}
+
+char* OpenMM_MLFF_serializeSystem(const OpenMM_System* system) {
+    return guarded<char*>(nullptr, [&] {
+        std::stringstream stream;
+        XmlSerializer::serialize(&cpp(system), "System", stream);
+        const string xml = stream.str();
+        auto text = std::make_unique<char[]>(xml.size()+1);
+        std::memcpy(text.get(), xml.c_str(), xml.size()+1);
+        return text.release();
+    });
+}
+
+// OpenMM would take any serialized object for a System.
+static void checkIsSystem(const string& xml) {
+    size_t start = xml.find('<');
+    while (start != string::npos && start+1 < xml.size() &&
+           (xml[start+1] == '?' || xml[start+1] == '!'))
+        start = xml.find('<', start+1);
+    const size_t end = (start == string::npos ? start : xml.find('>', start));
+    if (end == string::npos || xml.substr(start, end-start).find("type=\"System\"") == string::npos)
+        throw OpenMMException("the XML is not that of a System: expected type=\"System\" in its "
+                              "first element");
+}
+
+OpenMM_System* OpenMM_MLFF_deserializeSystem(const char* xml) {
+    return guarded<OpenMM_System*>(nullptr, [&] {
+        const string text = &notNull(xml, "the XML of a System");
+        checkIsSystem(text);
+        std::stringstream stream(text);
+        return reinterpret_cast<OpenMM_System*>(XmlSerializer::deserialize<System>(stream));
+    });
+}
+
+void OpenMM_MLFF_freeString(char* text) {
+    delete[] text;
+}

@@ -1,0 +1,208 @@
+/*
+ * MLFFForce for C programs, beside OpenMM's own C interface (OpenMMCWrapper.h).
+ *
+ *   OpenMM_MLFF_loadPlugins(folder);
+ *   OpenMM_MLFFForce *force = OpenMM_MLFFForce_create("painn-hcno-distilled.safetensors");
+ *   if (!force)
+ *       fprintf(stderr, "%s\n", OpenMM_MLFF_getLastError());
+ *   OpenMM_MLFFForce_addAtom(force, 0, 8, 0);
+ *   ...
+ *   OpenMM_System_addForce(system, (OpenMM_Force *) force);
+ *   OpenMM_Context *context = OpenMM_MLFF_createContext(system, integrator, NULL);
+ *
+ * Errors: OpenMM's C functions end the program when something is wrong. The functions here never
+ * do. Each that can fail returns NULL instead of a pointer, or -1 instead of 0 or of an index or
+ * count; OpenMM_MLFF_getLastError() then says what was wrong. A NULL argument is an error, not a
+ * crash, where nothing else is said. The second half of this header has versions of those OpenMM
+ * functions that fail in practice.
+ *
+ * Units are OpenMM's: nm, ps, kJ/mol, e. examples/md_in_c.c is a complete program.
+ */
+#ifndef OPENMM_MLFFFORCE_CWRAPPER_H_
+#define OPENMM_MLFFFORCE_CWRAPPER_H_
+
+#include "OpenMMCWrapper.h"
+#include <stddef.h>
+
+#if defined(__GNUC__)
+#define OPENMM_MLFF_C_API __attribute__((visibility("default")))
+#else
+#define OPENMM_MLFF_C_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What went wrong in the last call of this thread that failed; "" if none did. Valid until the
+   next call that fails. */
+OPENMM_MLFF_C_API const char *OpenMM_MLFF_getLastError(void);
+
+/* ------------------------------------------------------------------------------- force -- */
+
+/* A force; (OpenMM_Force *) force is the same as an OpenMM force. */
+typedef struct OpenMM_MLFFForce_struct OpenMM_MLFFForce;
+
+/* How a saved System carries the model. */
+typedef enum {
+    OpenMM_MLFFForce_Embedded = 0, /* the XML holds the content of the model file */
+    OpenMM_MLFFForce_Path = 1      /* the XML holds the path and the SHA-256 of the model file */
+} OpenMM_MLFFForce_ModelStorage;
+
+/* A force with the model of a file, or of length bytes in memory (modelFile is then only a name).
+   The force belongs to the caller until OpenMM_System_addForce(). NULL on failure. */
+OPENMM_MLFF_C_API OpenMM_MLFFForce *OpenMM_MLFFForce_create(const char *modelFile);
+OPENMM_MLFF_C_API OpenMM_MLFFForce *OpenMM_MLFFForce_create_2(const char *modelFile,
+                                                              const void *content, size_t length);
+
+/* For a force that no System owns; NULL is fine. */
+OPENMM_MLFF_C_API void OpenMM_MLFFForce_destroy(OpenMM_MLFFForce *target);
+
+/* A force taken from a System; NULL, an error, if it is not an MLFFForce. */
+OPENMM_MLFF_C_API OpenMM_MLFFForce *OpenMM_MLFFForce_cast(OpenMM_Force *force);
+
+/* The path as it was given; the SHA-256 of the content, 64 lower-case digits; "PaiNN". The texts
+   belong to the force. NULL on failure. */
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelFile(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelHash(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelArchitecture(
+    const OpenMM_MLFFForce *target);
+
+/* Range of one message passing layer, nm; -1 on failure. */
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getModelCutoff(const OpenMM_MLFFForce *target);
+
+/* The atomic numbers that the model knows, ascending: how many there are, and number index of
+   them. -1 on failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumModelElements(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getModelElement(const OpenMM_MLFFForce *target, int index);
+
+/* 1 if the model gives charges and honours a region's total charge, else 0; -1 on failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getModelHasCharges(const OpenMM_MLFFForce *target);
+
+/* An OpenMM_MLFFForce_ModelStorage (default Embedded), or -1 on failure; 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getModelStorage(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setModelStorage(OpenMM_MLFFForce *target, int storage);
+
+/* ----------------------------------------------------------- regions, atoms and bonds -- */
+
+/* Regions are molecules with their own charge sum (e) and multiplicity (2S+1); region 0 exists
+   from the start. add: the index of the new one or -1; set and get: 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_addRegion(OpenMM_MLFFForce *target, double totalCharge,
+                                                 int multiplicity);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumRegions(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getRegionParameters(const OpenMM_MLFFForce *target,
+                                                           int index, double *totalCharge,
+                                                           int *multiplicity);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setRegionParameters(OpenMM_MLFFForce *target, int index,
+                                                           double totalCharge, int multiplicity);
+
+/* Atoms: which particles the network describes. Likewise. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_addAtom(OpenMM_MLFFForce *target, int particle,
+                                               int atomicNumber, int region);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumAtoms(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getAtomParameters(const OpenMM_MLFFForce *target, int index,
+                                                         int *particle, int *atomicNumber,
+                                                         int *region);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setAtomParameters(OpenMM_MLFFForce *target, int index,
+                                                         int particle, int atomicNumber,
+                                                         int region);
+
+/* Bonds have no energy: they say what is one molecule. Likewise. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_addBond(OpenMM_MLFFForce *target, int particle1,
+                                               int particle2);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumBonds(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getBondParameters(const OpenMM_MLFFForce *target, int index,
+                                                         int *particle1, int *particle2);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setBondParameters(OpenMM_MLFFForce *target, int index,
+                                                         int particle1, int particle2);
+
+/* -------------------------------------------------------------------- box and parameters -- */
+
+/* Whether the network sees the periodic images of its atoms (default: no): 0 or -1; 0, 1 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setUsesPeriodicBoundaryConditions(OpenMM_MLFFForce *target,
+                                                                         OpenMM_Boolean periodic);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_usesPeriodicBoundaryConditions(
+    const OpenMM_MLFFForce *target);
+
+/* The global parameter that multiplies the energy, "" for none; its value in a new Context. The
+   setters return 0 or -1, the getters NULL (a text of the force's) or NaN on failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setScaleParameter(OpenMM_MLFFForce *target,
+                                                         const char *name);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getScaleParameter(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setScaleParameterDefaultValue(OpenMM_MLFFForce *target,
+                                                                     double value);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getScaleParameterDefaultValue(
+    const OpenMM_MLFFForce *target);
+
+/* The derivative of the energy by the scale parameter: ask for it, 0 or -1; how many are asked
+   for; their names, NULL on failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_addEnergyParameterDerivative(OpenMM_MLFFForce *target,
+                                                                    const char *name);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumEnergyParameterDerivatives(
+    const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getEnergyParameterDerivativeName(
+    const OpenMM_MLFFForce *target, int index);
+
+/* A constant that multiplies the energy (default 1): 0 or -1; NaN on failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setEnergyFactor(OpenMM_MLFFForce *target, double factor);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getEnergyFactor(const OpenMM_MLFFForce *target);
+
+/* Copy atomic numbers, regions, their charges and multiplicities, and the energy factor to a
+   Context. 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce *target,
+                                                                 OpenMM_Context *context);
+
+/* ------------------------------------------------------- OpenMM's functions, with errors -- */
+
+/* Load every plugin of a folder. -1 if it has none that can be loaded, or if a plugin of MLFFForce
+   fails; that plugins of others fail is no error. OpenMM's own plugins (platform CPU and the GPUs)
+   must come first. */
+OPENMM_MLFF_C_API int OpenMM_MLFF_loadPlugins(const char *folder);
+
+/* NULL on failure, with the names of the platforms that exist. */
+OPENMM_MLFF_C_API OpenMM_Platform *OpenMM_MLFF_getPlatformByName(const char *name);
+
+/* platformName NULL: the fastest platform that can do it. The Context belongs to the caller
+   (OpenMM_Context_destroy); NULL on failure, the integrator can then be used again. */
+OPENMM_MLFF_C_API OpenMM_Context *OpenMM_MLFF_createContext(const OpenMM_System *system,
+                                                            OpenMM_Integrator *integrator,
+                                                            const char *platformName);
+
+/* nm, one for each particle of the System; ps and K. 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFF_setPositions(OpenMM_Context *context,
+                                               const OpenMM_Vec3Array *positions);
+OPENMM_MLFF_C_API int OpenMM_MLFF_setVelocitiesToTemperature(OpenMM_Context *context,
+                                                             double temperature, int randomSeed);
+OPENMM_MLFF_C_API int OpenMM_MLFF_setPeriodicBoxVectors(OpenMM_Context *context,
+                                                        const OpenMM_Vec3 *a, const OpenMM_Vec3 *b,
+                                                        const OpenMM_Vec3 *c);
+
+/* Advance the simulation, whatever the kind of integrator. 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFF_step(OpenMM_Integrator *integrator, int steps);
+
+/* types: OpenMM_State_Energy and so on, added. The State belongs to the caller
+   (OpenMM_State_destroy); NULL on failure. */
+OPENMM_MLFF_C_API OpenMM_State *OpenMM_MLFF_getState(const OpenMM_Context *context, int types,
+                                                     OpenMM_Boolean enforcePeriodicBox);
+
+/* A global parameter of the Context. 0 or -1; value is set on success only. */
+OPENMM_MLFF_C_API int OpenMM_MLFF_setParameter(OpenMM_Context *context, const char *name,
+                                               double value);
+OPENMM_MLFF_C_API int OpenMM_MLFF_getParameter(OpenMM_Context *context, const char *name,
+                                               double *value);
+
+/* Minimize the energy until the forces' root mean square is below tolerance (kJ/mol/nm), or
+   maxIterations (0: no limit). 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFF_minimizeEnergy(OpenMM_Context *context, double tolerance,
+                                                 int maxIterations);
+
+/* A System as XML, and back. Give the text to OpenMM_MLFF_freeString(); the System belongs to the
+   caller (OpenMM_System_destroy). NULL on failure. */
+OPENMM_MLFF_C_API char *OpenMM_MLFF_serializeSystem(const OpenMM_System *system);
+OPENMM_MLFF_C_API OpenMM_System *OpenMM_MLFF_deserializeSystem(const char *xml);
+OPENMM_MLFF_C_API void OpenMM_MLFF_freeString(char *text); /* NULL is fine */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

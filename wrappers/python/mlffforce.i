@@ -1,0 +1,228 @@
+/*
+ * SWIG interface of MLFFForce, built as openmmmlff.mlffforce.
+ *
+ * The class and its docstrings come from MLFFForce.h itself (swig -doxygen). What this file adds:
+ * OpenMM's conversions (units, exceptions, tuples), pickling, and the methods only Python has.
+ */
+%module(package="openmmmlff") mlffforce
+
+%include "factory.i"
+%import(module="openmm") "swig/OpenMMSwigHeaders.i"
+%include "swig/typemaps.i"
+%include <std_string.i>
+
+%{
+#include "MLFFForce.h"
+#include "mlff.h"
+#include "OpenMM.h"
+#include "OpenMMAmoeba.h"
+#include "OpenMMDrude.h"
+#include "openmm/RPMDIntegrator.h"
+#include "openmm/RPMDMonteCarloBarostat.h"
+#include "openmm/serialization/XmlSerializer.h"
+#include <memory>
+#include <sstream>
+%}
+
+%pythonbegin %{
+from openmm import unit
+%}
+
+%exception {
+    try {
+        $action
+    } catch (std::exception& e) {
+        PyObject* mm = PyImport_ImportModule("openmm");
+        PyObject* type = (mm == NULL ? NULL : PyObject_GetAttrString(mm, "OpenMMException"));
+        if (type != NULL)
+            PyErr_SetString(type, e.what());
+        Py_XDECREF(type);
+        Py_XDECREF(mm);
+        SWIG_fail;
+    }
+}
+
+// ------------------------------------------------------------------------- conversions
+
+// The content of a model file: anything that is bytes, of any length.
+%typemap(in) const std::string& content (std::string bytes) {
+    Py_buffer view;
+    if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) != 0)
+        SWIG_fail;
+    bytes.assign((const char*) view.buf, (size_t) view.len);
+    PyBuffer_Release(&view);
+    $1 = &bytes;
+}
+%typemap(typecheck, precedence=SWIG_TYPECHECK_POINTER) const std::string& content {
+    $1 = PyObject_CheckBuffer($input);
+}
+%typemap(freearg) const std::string& content ""
+
+%typemap(out) std::vector<int> {
+    $result = PyTuple_New((Py_ssize_t) $1.size());
+    for (size_t i = 0; $result != NULL && i < $1.size(); i++)
+        PyTuple_SET_ITEM($result, (Py_ssize_t) i, PyLong_FromLong($1[i]));
+}
+
+%apply int& OUTPUT {int& particle, int& atomicNumber, int& region, int& particle1, int& particle2,
+                    int& multiplicity};
+%apply double& OUTPUT {double& totalCharge};
+
+%pythonappend OpenMM::MLFFForce::getModelCutoff %{
+        val = unit.Quantity(val, unit.nanometer)
+%}
+%pythonappend OpenMM::MLFFForce::getRegionParameters %{
+        val = (unit.Quantity(val[0], unit.elementary_charge), val[1])
+%}
+%pythonappend OpenMM::MLFFForce::getAtomParameters %{
+        val = tuple(val)
+%}
+%pythonappend OpenMM::MLFFForce::getBondParameters %{
+        val = tuple(val)
+%}
+
+// A Force that Python still owns hands its ownership on to the result of the cast.
+%pythonappend OpenMM::MLFFForce::cast %{
+        val.thisown = force.thisown
+        force.thisown = False
+%}
+
+%feature("shadow") OpenMM::MLFFForce::MLFFForce %{
+    def __init__(self, model, content=None):
+        r"""
+        Create an MLFFForce. The model file is read and checked here; the force does not need it
+        afterwards.
+
+        :type model: str or os.PathLike
+        :param model: the path of a model file, or the name of a model: 'painn-hcno', which comes
+            with the package, or one that `openmm-mlff get` has made known
+        :type content: bytes, optional
+        :param content: the model file's bytes, if they are in memory already; model is then only a
+            name to report
+        """
+        if content is None:
+            from openmmmlff.models import modelPath
+            _mlffforce.MLFFForce_swiginit(self, _mlffforce.new_MLFFForce(modelPath(model)))
+        else:
+            import os
+            _mlffforce.MLFFForce_swiginit(
+                self, _mlffforce.new_MLFFForce(os.fspath(model), content))
+%}
+
+// ------------------------------------------------------------------------------- class
+
+// getModel() is for the platforms; _modelInfo() below gives its facts.
+%ignore OpenMM::MLFFForce::getModel;
+%newobject OpenMM::MLFFForce::_fromXml;
+
+#define OPENMM_EXPORT_MLFF
+%include "MLFFForce.h"
+
+%extend OpenMM::MLFFForce {
+    /**
+     * Get a Force as the MLFFForce that it is.  System::getForce() returns it as a plain Force.
+     *
+     * @param force    a Force for which isinstance() is true
+     */
+    static OpenMM::MLFFForce& cast(OpenMM::Force& force) {
+        OpenMM::MLFFForce* result = dynamic_cast<OpenMM::MLFFForce*>(&force);
+        if (result == NULL)
+            throw OpenMM::OpenMMException("MLFFForce.cast(): the Force '" + force.getName() +
+                                          "' is not an MLFFForce; ask MLFFForce.isinstance() first");
+        return *result;
+    }
+
+    /**
+     * Get whether a Force is an MLFFForce.
+     */
+    static bool isinstance(OpenMM::Force& force) {
+        return dynamic_cast<OpenMM::MLFFForce*>(&force) != NULL;
+    }
+
+    static OpenMM::MLFFForce* _fromXml(const std::string& xml) {
+        std::stringstream stream(xml);
+        std::unique_ptr<OpenMM::Force> force(
+            OpenMM::XmlSerializer::deserialize<OpenMM::Force>(stream));
+        OpenMM::MLFFForce* result = dynamic_cast<OpenMM::MLFFForce*>(force.get());
+        if (result == NULL)
+            throw OpenMM::OpenMMException("the XML does not hold an MLFFForce");
+        force.release();
+        return result;
+    }
+
+    // What openmmmlff.modelInfo() returns; lengths in angstrom.
+    PyObject* _modelInfo() const {
+        const mlff_model_info* info = mlff_model_get_info(&self->getModel());
+        PyObject* elements = PyList_New(info->n_elements);
+        for (int i = 0; elements != NULL && i < info->n_elements; i++)
+            PyList_SET_ITEM(elements, i, PyLong_FromLong(info->elements[i]));
+        return Py_BuildValue("{s:s,s:s,s:N,s:d,s:i,s:l,s:N,s:N,s:s,s:s,s:s,s:s,s:n,s:s}",
+            "architecture", info->display_name, "format", info->format, "elements", elements,
+            "cutoff", info->cutoff, "layers", info->n_layers, "parameters", info->n_parameters,
+            "has_charges", PyBool_FromLong(info->has_charges),
+            "has_spin", PyBool_FromLong(info->has_spin), "energy_unit", info->energy_unit,
+            "licence", info->licence, "source", info->source, "citation", info->citation,
+            "bytes", (Py_ssize_t) info->n_bytes, "sha256", info->sha256);
+    }
+
+    %pythoncode %{
+    @classmethod
+    def fromTopology(cls, model, topology, atoms=None, charge=0, multiplicity=1, periodic=None):
+        r"""
+        Create an MLFFForce for the atoms of a Topology: elements and bonds are taken from it.
+
+        :type model: str or os.PathLike
+        :param model: the path of a model file, or the name of a model, as for MLFFForce()
+        :type topology: openmm.app.Topology
+        :param topology: its atoms are the System's particles, in the same order
+        :type atoms: iterable of int or openmm.app.Atom, optional
+        :param atoms: the atoms that the network describes: indices or Atom objects; all if None
+        :type charge: float or Quantity
+        :param charge: the sum of their charges, in units of the proton charge
+        :type multiplicity: int
+        :param multiplicity: their spin multiplicity, 2S+1
+        :type periodic: bool, optional
+        :param periodic: whether the network sees the periodic images of its atoms. None: yes if
+            it describes all atoms of a Topology that has a box; a part of the Topology is a
+            molecule as in vacuum
+        :rtype: MLFFForce
+        :return: the force, with all atoms in region 0
+        """
+        from openmmmlff.topology import forceFromTopology
+        return forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic)
+
+    def __getstate__(self):
+        from openmm import XmlSerializer
+        return XmlSerializer.serialize(self)
+
+    def __setstate__(self, state):
+        self.this = MLFFForce._fromXml(state).this
+
+    def __copy__(self):
+        from copy import deepcopy
+        duplicate = MLFFForce._fromXml(self.__getstate__())
+        attributes = {key: value for key, value in self.__dict__.items() if key != 'this'}
+        duplicate.__dict__.update(deepcopy(attributes))
+        return duplicate
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+    %}
+}
+
+%pythoncode %{
+def _pythonExample(doc):
+    """The example of the class's documentation in Python instead of C++."""
+    import re
+    return re.sub(r"MLFFForce\* force = new.*?addForce\(force\);", '''\
+force = MLFFForce('painn-hcno')
+       for particle, atomicNumber in ligand:
+           force.addAtom(particle, atomicNumber)
+       system.addForce(force)
+
+    or, with elements and bonds from a Topology:
+
+       system.addForce(MLFFForce.fromTopology('painn-hcno', topology, atoms))''', doc, flags=re.S)
+
+MLFFForce.__doc__ = _pythonExample(MLFFForce.__doc__)
+%}

@@ -1,0 +1,40 @@
+"""Neural network potentials as a native OpenMM force.
+
+MLFFForce               the force; see help(MLFFForce)
+MLFFForce.fromTopology  the force for all or some atoms of a Topology
+createMixedSystem       a System in which the network describes some molecules and a force field
+                        the rest
+modelInfo               what a model file says about itself
+knownModels             the models that are known by name
+
+Command line: openmm-mlff, or python -m openmmmlff.
+"""
+import openmm as _openmm
+
+from openmmmlff.mlffforce import MLFFForce
+from openmmmlff.mixed import createMixedSystem
+from openmmmlff.models import knownModels, modelInfo
+
+__all__ = ["MLFFForce", "createMixedSystem", "knownModels", "modelInfo"]
+
+
+def _loadPlugins():
+    """Load our platform plugins unless OpenMM has done so.
+
+    OpenMM loads them from its own plugin directory when it is imported. With the environment
+    variable OPENMM_PLUGIN_DIR it looks elsewhere.
+    """
+    import glob
+    import os
+    if _openmm.Platform.getPlatformByName("Reference").supportsKernels(["CalcMLFFForce"]):
+        return
+    site = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folder = os.path.join(site, "OpenMM.libs", "lib", "plugins")
+    for plugin in sorted(glob.glob(os.path.join(folder, "libOpenMMMLFF*.so"))):
+        try:
+            _openmm.Platform.loadPluginLibrary(plugin)
+        except _openmm.OpenMMException:
+            pass  # a platform that this machine does not have
+
+
+_loadPlugins()

@@ -1,0 +1,75 @@
+"""From a Topology to the atoms of an MLFFForce."""
+import operator
+
+from openmm.app import Atom
+
+from openmmmlff.convert.elements import symbols
+
+
+def describe(atom):
+    """How messages name an atom: 'atom 5 (CA of ALA 2)'."""
+    return f"atom {atom.index} ({atom.name} of {atom.residue.name} {atom.residue.id})"
+
+
+def atomIndices(topology, atoms):
+    """The indices of atoms in a Topology, in the order given.
+
+    atoms is any iterable of indices or Atom objects, each once; None means all.
+    """
+    known = list(topology.atoms())
+    if atoms is None:
+        return list(range(len(known)))
+    indices = []
+    for atom in atoms:
+        if isinstance(atom, Atom):
+            if not (0 <= atom.index < len(known)) or known[atom.index] is not atom:
+                raise ValueError(f"{describe(atom)} belongs to another Topology")
+            index = atom.index
+        elif isinstance(atom, bool) or type(atom).__name__ in ("bool", "bool_"):
+            raise TypeError("atoms must be indices or Atom objects, not a mask of booleans")
+        else:
+            try:
+                index = operator.index(atom)
+            except TypeError:
+                raise TypeError(f"atoms must be indices or Atom objects, not {atom!r}") from None
+        if not 0 <= index < len(known):
+            raise ValueError(f"there is no atom {index}: the Topology has {len(known)}, "
+                             "counted from 0")
+        indices.append(index)
+    if not indices:
+        raise ValueError("no atoms were given")
+    if len(set(indices)) != len(indices):
+        twice = next(i for i in indices if indices.count(i) > 1)
+        raise ValueError(f"{describe(known[twice])} was given twice")
+    return indices
+
+
+def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic):
+    """MLFFForce.fromTopology()."""
+    indices = atomIndices(topology, atoms)
+    hasBox = topology.getPeriodicBoxVectors() is not None
+    if periodic is None:
+        periodic = hasBox and len(indices) == topology.getNumAtoms()
+    elif periodic and not hasBox:
+        raise ValueError("periodic=True, but the Topology has no box: "
+                         "call topology.setPeriodicBoxVectors() first")
+
+    force = cls(model)
+    force.setRegionParameters(0, charge, multiplicity)
+    force.setUsesPeriodicBoundaryConditions(bool(periodic))
+    known = list(topology.atoms())
+    elements = set(force.getModelElements())
+    for index in indices:
+        atom = known[index]
+        if atom.element is None:
+            raise ValueError(f"{describe(atom)} has no element (a virtual site, or an unknown "
+                             "name): the network can only describe real atoms")
+        if atom.element.atomic_number not in elements:
+            raise ValueError(f"{describe(atom)} is {atom.element.symbol}, which the model does "
+                             f"not know; it knows {symbols(sorted(elements))}")
+        force.addAtom(index, atom.element.atomic_number)
+    chosen = set(indices)
+    for bond in topology.bonds():
+        if bond.atom1.index in chosen and bond.atom2.index in chosen:
+            force.addBond(bond.atom1.index, bond.atom2.index)
+    return force
