@@ -34,8 +34,11 @@ def main():
     os.makedirs(args.output, exist_ok=True)
     interrupt = Interrupt()
 
-    topology, positions, system = buildSystem(args.model)
-    simulation = createSimulation(topology, system, positions, args.platform)
+    try:
+        topology, positions, system = buildSystem(args.model)
+        simulation = createSimulation(topology, system, positions, args.platform)
+    except (ValueError, mm.OpenMMException) as error:
+        sys.exit(f"error: {error}")
     msPerStep = relax(simulation, args.equilibration, interrupt)
     n_steps = args.steps
     if n_steps is None and not interrupt:
@@ -43,9 +46,9 @@ def main():
         print(f"One step takes {msPerStep:.1f} ms: {args.minutes:g} minutes are {n_steps} steps, "
               f"{picoseconds(n_steps):.3g} ps")
     # a machine that becomes slower must not keep the user waiting
-    deadline = time.time() + 75*args.minutes if args.steps is None else None
+    deadline = time.time() + 66*args.minutes if args.steps is None else None
 
-    interval = max(1, (n_steps or 0)//N_FRAMES)
+    interval = max(1, -(-(n_steps or 0)//N_FRAMES))
     with Recorder(args.output, simulation, system, interval) as recorder:
         done = 0 if interrupt else run(simulation, n_steps, recorder, interrupt, deadline)
     recorder.drawFigure()
@@ -127,20 +130,20 @@ def createSimulation(topology, system, positions, wanted):
     for platform in sorted(platforms, key=lambda p: -p.getSpeed()):
         if not platform.supportsKernels(["CalcMLFFForce"]):
             if wanted is not None:
-                sys.exit(f"error: MLFFForce is not available on the platform {wanted}")
+                raise ValueError(f"MLFFForce is not available on the platform {wanted}")
             continue
         integrator = mm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, TIME_STEP)
         try:
             simulation = app.Simulation(topology, system, integrator, platform)
-        except mm.OpenMMException as error:
+        except mm.OpenMMException:
             if wanted is not None:
-                sys.exit(f"error: {error}")
+                raise
             continue
         simulation.context.setPositions(positions)
         print(f"Platform {platform.getName()}")
         return simulation
-    sys.exit("error: no platform of this OpenMM can compute MLFFForce; see "
-             "openmm.Platform.getPluginLoadFailures()")
+    raise ValueError("no platform of this OpenMM can compute MLFFForce; see "
+                     "openmm.Platform.getPluginLoadFailures()")
 
 
 def relax(simulation, n_steps, interrupt):

@@ -36,8 +36,8 @@ static mlff_status read_positive(const mlff_config *c, const char *key, double *
                                  mlff_error *err) {
     MLFF_TRY(mlff_config_number(c, key, out, err));
     if (!(*out > 0))
-        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: '%s' is %g, expected more than 0", c->file,
-                         c->part, key, *out);
+        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: '%s' is %g, expected more than 0",
+                         c->file, c->part, key, *out);
     return MLFF_OK;
 }
 
@@ -205,8 +205,8 @@ static mlff_status read_dispersion(const mlff_config *c, mlff_longrange_model *l
     MLFF_TRY(read_object(c, "d3", &object, err));
     MLFF_TRY(read_bool_or(c, "needs_dispersion", object != NULL, &lr->dispersion, err));
     if (lr->dispersion && !object)
-        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'needs_dispersion' is true, but 'd3' with "
-                         "its parameters is missing", c->file, c->part);
+        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'needs_dispersion' is true, but 'd3' "
+                         "with its parameters is missing", c->file, c->part);
     if (!lr->dispersion && object)
         return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'needs_dispersion' is false, but there "
                          "is 'd3'", c->file, c->part);
@@ -299,8 +299,8 @@ static mlff_status take_basis(mlff_model *model, const mlff_config *c, mlff_aimn
     p->cutoff = mlff_tensor_value(rc, 0);
     p->eta = mlff_tensor_value(eta, 0);
     if (!(p->cutoff > 0) || !(p->eta > 0))
-        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: tensors 'aev.rc_s' and 'aev.eta_s' are %g and "
-                         "%g, expected more than 0", model->name, p->cutoff, p->eta);
+        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: tensors 'aev.rc_s' and 'aev.eta_s' are %g "
+                         "and %g, expected more than 0", model->name, p->cutoff, p->eta);
 
     // stored as float32: equal to rounding
     MLFF_TRY(check_same(c, "rc", "the value of tensor 'aev.rc_s'", p->cutoff, 1e-6, err));
@@ -320,13 +320,14 @@ static mlff_status take_short_range(mlff_model *model, mlff_aimnet2 *p, mlff_err
     MLFF_TRY(take(model, "srcoulomb.rc", 0, 0, 0, 0, &rc, err));
     const double stored = mlff_tensor_value(rc, 0);
     if (!(fabs(stored - lr->short_range_radius) <= 1e-6*stored))
-        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'rc' of 'sr_coulomb' is %.12g, but tensor "
-                         "'srcoulomb.rc' is %.12g", model->name, part, lr->short_range_radius,
-                         stored);
+        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'rc' of 'sr_coulomb' is %.12g, but "
+                         "tensor 'srcoulomb.rc' is %.12g", model->name, part,
+                         lr->short_range_radius, stored);
     lr->short_range_radius = stored;
     if (!(stored <= p->cutoff))
-        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: the short-range Coulomb radius is %g angstrom, "
-                         "expected at most the cutoff of %g", model->name, stored, p->cutoff);
+        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: the short-range Coulomb radius is %g "
+                         "angstrom, expected at most the cutoff of %g", model->name, stored,
+                         p->cutoff);
     return MLFF_OK;
 }
 
@@ -347,14 +348,14 @@ static mlff_status take_tensors(mlff_model *model, const mlff_config *c, mlff_ai
     p->n_z = (int) p->afv->shape[0];
     const int largest = model->info.elements[model->info.n_elements - 1];
     if (largest >= p->n_z)
-        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'elements' has %s (atomic number %d), but "
-                         "'afv.weight' has only the rows 0 ... %d", model->name, part,
+        return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: %s: 'elements' has %s (atomic number %d), "
+                         "but 'afv.weight' has only the rows 0 ... %d", model->name, part,
                          mlff_element_symbol(largest), largest, p->n_z - 1);
     MLFF_TRY(take_basis(model, c, p, err));
     MLFF_TRY(take(model, "conv_a.agh", 3, A, G, C, &p->agh_a, err));
     MLFF_TRY(take(model, "conv_q.agh", 3, p->n_charges, G, C, &p->agh_q, err));
     for (int t = 0; t < MLFF_AIMNET2_PASSES; t++) {
-        char prefix[16];
+        char prefix[24];
         snprintf(prefix, sizeof prefix, "mlps.%d", t);
         MLFF_TRY(take_mlp(model, prefix, &p->pass[t], err));
     }
@@ -394,9 +395,9 @@ mlff_status mlff_aimnet2_check_graph(const mlff_aimnet2 *aimnet2, const mlff_gra
         return MLFF_OK;
     for (int m = 0; m < graph->n_regions; m++)
         if (graph->total_charge[m] != 0)
-            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its total charge is %g e, but this "
-                             "AIMNet2 model was made for neutral molecules only: expected 0", m,
-                             graph->total_charge[m]);
+            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its total charge is %g e, but "
+                             "this AIMNet2 model was made for neutral molecules only: expected 0",
+                             m, graph->total_charge[m]);
     return MLFF_OK;
 }
 

@@ -59,8 +59,8 @@ mlff_status mlff_safetensors_append(const unsigned char *bytes, size_t n_bytes,
                                     unsigned char **out, size_t *n_out, mlff_error *err) {
     *out = NULL;
     *n_out = 0;
-    size_t kept;
-    bool empty;
+    size_t kept = 0;
+    bool empty = true;
     MLFF_TRY(open_header(bytes, n_bytes, &kept, &empty, err));
     const size_t header_length = (size_t) read_u64(bytes);
     const size_t data_length = n_bytes - 8 - header_length;

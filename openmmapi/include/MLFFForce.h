@@ -3,6 +3,7 @@
 
 #include "openmm/Context.h"
 #include "openmm/Force.h"
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,15 @@ namespace OpenMM {
  * the box.  With setUsesPeriodicBoundaryConditions(true) all periodic images interact, in boxes of
  * any shape, cells smaller than the cutoff included.
  *
+ * <b>Charges.</b>  Models with charges (AIMNet2) honour the total charge of each region and add
+ * Coulomb and dispersion terms to the network's energy.  The published choices are the defaults;
+ * setCoulombMethod(), setUseDispersion() and their companions change them.  Forces contain the
+ * response of the charges to the positions.  getAtomCharges() and getEnergyComponents() report the
+ * terms for the present positions of a Context.
+ *
+ * <b>Ensembles.</b>  addEnsembleMember() adds a model of the same kind: energy, forces and charges
+ * are then the mean of all members, and getEnsembleDeviation() tells how well they agree.
+ *
  * <b>Scaling.</b>  setScaleParameter() names a global parameter that multiplies the energy, with
  * addEnergyParameterDerivative() its derivative is computed; setEnergyFactor() sets a constant
  * factor.
@@ -76,6 +86,36 @@ public:
          * the XML is loaded.
          */
         Path = 1
+    };
+    /**
+     * How the charges of a model with charges interact, beyond what the network knows.
+     */
+    enum CoulombMethod {
+        /**
+         * The published rule of the model; for AIMNet2 Simple, or DSF with periodic boundary
+         * conditions.  getCoulombMethodInContext() tells which it took.
+         */
+        Default = 0,
+        /**
+         * No Coulomb sum.
+         */
+        NoCoulomb = 1,
+        /**
+         * All pairs of a region, without cutoff.  Only without periodic boundary conditions.
+         */
+        Simple = 2,
+        /**
+         * Damped shifted force: a pair sum with a cutoff.
+         */
+        DSF = 3,
+        /**
+         * Ewald summation.  Only with periodic boundary conditions.
+         */
+        Ewald = 4,
+        /**
+         * Particle mesh Ewald.  Only with periodic boundary conditions.
+         */
+        PME = 5
     };
     /**
      * Create an MLFFForce.
@@ -125,6 +165,32 @@ public:
      * Set how a saved System carries the model.
      */
     void setModelStorage(ModelStorage storage);
+
+    /**
+     * Add a member to the ensemble: energy, forces and charges are the mean of all members.  The
+     * model given to the constructor is member 0.  All members must have the same architecture and
+     * the same elements.
+     *
+     * @param modelFile    path of the model file
+     * @return the index of the member that was added
+     */
+    int addEnsembleMember(const std::string& modelFile);
+    /**
+     * The same from the content of a model file in memory.
+     */
+    int addEnsembleMember(const std::string& modelFile, const std::string& content);
+    /**
+     * Get the number of ensemble members, at least 1.
+     */
+    int getNumEnsembleMembers() const;
+    /**
+     * Get the path of a member's model file, as it was given.
+     */
+    const std::string& getEnsembleMemberFile(int index) const;
+    /**
+     * Get the SHA-256 of a member's model file.
+     */
+    std::string getEnsembleMemberHash(int index) const;
 
     /**
      * Add a region: a molecule with a charge sum of its own, independent of the others.
@@ -229,6 +295,58 @@ public:
     bool usesPeriodicBoundaryConditions() const;
 
     /**
+     * Set how the charges of a model with charges interact.  Anything but Default and NoCoulomb is
+     * refused for models without charges when the Context is created.
+     */
+    void setCoulombMethod(CoulombMethod method);
+    /**
+     * Get how the charges interact.
+     */
+    CoulombMethod getCoulombMethod() const;
+    /**
+     * Set the cutoff of the DSF method, measured in nm.  0 (the default) means the published one.
+     */
+    void setCoulombCutoff(double cutoff);
+    /**
+     * Get the cutoff of the DSF method, measured in nm; 0: the published one.
+     */
+    double getCoulombCutoff() const;
+    /**
+     * Set the damping of the DSF method, measured in 1/nm.  0 (the default) means the published one.
+     */
+    void setCoulombAlpha(double alpha);
+    /**
+     * Get the damping of the DSF method, measured in 1/nm; 0: the published one.
+     */
+    double getCoulombAlpha() const;
+    /**
+     * Set the relative error of the Ewald and PME methods.  0 (the default) means the published one.
+     */
+    void setEwaldErrorTolerance(double tolerance);
+    /**
+     * Get the relative error of the Ewald and PME methods; 0: the published one.
+     */
+    double getEwaldErrorTolerance() const;
+    /**
+     * Set whether to add the dispersion term that the model was published with.  The default is
+     * true; it has no effect on models that have none.
+     */
+    void setUseDispersion(bool use);
+    /**
+     * Get whether to add the dispersion term that the model was published with.
+     */
+    bool getUseDispersion() const;
+    /**
+     * Set the cutoff of the dispersion term, measured in nm.  0 (the default) means the published
+     * one.
+     */
+    void setDispersionCutoff(double cutoff);
+    /**
+     * Get the cutoff of the dispersion term, measured in nm; 0: the published one.
+     */
+    double getDispersionCutoff() const;
+
+    /**
      * Name a global parameter that multiplies the energy.  Its default value is 1.  An empty name
      * (the default) means that there is none.
      */
@@ -277,9 +395,49 @@ public:
     void updateParametersInContext(Context& context);
 
     /**
+     * Get the charges of the atoms at the present positions of a Context, in the order of
+     * addAtom(), measured in units of the proton charge.  With an ensemble: the mean.  Models
+     * without charges: an OpenMMException.
+     *
+     * @param context         the Context
+     * @param[out] charges    the charge of each atom
+     */
+    void getAtomCharges(Context& context, std::vector<double>& charges) const;
+    /**
+     * Get the terms of the energy at the present positions of a Context, measured in kJ/mol:
+     * "network", "elements" and, for models with charges, "coulomb_short_range", "coulomb" and
+     * "dispersion".  Before scale parameter and energy factor; they sum to the model's energy.
+     * With an ensemble: the mean.
+     */
+    std::map<std::string, double> getEnergyComponents(Context& context) const;
+    /**
+     * Get how well the members of an ensemble agree at the present positions of a Context.
+     *
+     * @param context        the Context
+     * @param[out] energy    the unbiased standard deviation of the energy, measured in kJ/mol
+     * @param[out] force     the largest, over the atoms, of the standard deviation of the force:
+     *                       sqrt(sum over members and x y z of (F - mean)^2/(members - 1)),
+     *                       measured in kJ/mol/nm
+     */
+    void getEnsembleDeviation(Context& context, double& energy, double& force) const;
+    /**
+     * Get the second derivatives of the energy at the present positions of a Context, by central
+     * differences of the analytic forces, measured in kJ/mol/nm^2.  Before scale parameter and
+     * energy factor.
+     *
+     * @param context        the Context
+     * @param[out] hessian   3n x 3n values, row by row, in the order of addAtom(); symmetric
+     */
+    void computeHessian(Context& context, std::vector<double>& hessian) const;
+    /**
+     * Get the Coulomb method that a Context uses: what Default stands for there.
+     */
+    CoulombMethod getCoulombMethodInContext(Context& context) const;
+
+    /**
      * For use by the platforms: the checked model, shared and never changed.
      */
-    const mlff_model& getModel() const;
+    const mlff_model& getModel(int member = 0) const;
 protected:
     ForceImpl* createImpl() const;
 private:

@@ -36,7 +36,8 @@ static void read_numbers(const mlff_json_value *array, double *out) {
 static void read_sample(const mlff_json_value *json, sample *s) {
     *s = (sample) {.json = json};
     const mlff_json_value *numbers = mlff_json_get(json, "numbers");
-    const mlff_json_value *region = mlff_json_get(json, "region"), *cell = mlff_json_get(json, "cell");
+    const mlff_json_value *region = mlff_json_get(json, "region");
+    const mlff_json_value *cell = mlff_json_get(json, "cell");
     for (int i = 0; i < numbers->n; i++) {
         s->species[i] = (int) numbers->item[i]->integer;
         s->region[i] = (int) region->item[i]->integer;
@@ -262,8 +263,11 @@ static void check_derivatives(const data *data, const char *name, mlff_settings 
     aimnet2_close(&energies);
 }
 
-static void test_derivatives(const data *published, const data *open_shell) {
-    check_derivatives(published, "formamide", (mlff_settings) {0});
+/* D3 drops references of small weight (a real, tiny step), so differences of the energy cannot
+   judge it everywhere: systems beside such a step go without. */
+static void test_derivatives(const data *published, const data *open_shell, const data *neutral) {
+    check_derivatives(published, "formamide", (mlff_settings) {.dispersion = -1});
+    check_derivatives(neutral, "formamide", (mlff_settings) {0});
     check_derivatives(published, "two_regions",
                       (mlff_settings) {.coulomb = MLFF_COULOMB_DSF, .dispersion = -1});
     check_derivatives(published, "small_cell",
@@ -302,13 +306,14 @@ static void test_symmetries(const data *d) {
         const double *f = one.force[i];
         CHECK_NEAR(one.charge[i], two.charge[to], 1e-12);
         for (int a = 0; a < 3; a++)
-            CHECK_NEAR(turn[a][0]*f[0] + turn[a][1]*f[1] + turn[a][2]*f[2], two.force[to][a], 1e-11);
+            CHECK_NEAR(turn[a][0]*f[0] + turn[a][1]*f[1] + turn[a][2]*f[2], two.force[to][a],
+                       1e-11);
     }
     aimnet2_close(&one);
     aimnet2_close(&two);
 }
 
-/* Atoms first ... first + n - 1 as a molecule of its own, the total charge and multiplicity of m. */
+/* Atoms first ... first + n - 1 as a molecule of its own, with the charge and multiplicity of m. */
 static aimnet2_system part_of(const sample *s, int first, int n, int m) {
     return (aimnet2_system) {.n_atoms = n, .species = s->species + first,
                              .position = (const double (*)[3]) s->position + first,
@@ -519,7 +524,7 @@ int main(void) {
     test_expected_values(&published);
     test_expected_values(&open_shell);
     test_expected_values(&neutral);
-    test_derivatives(&published, &open_shell);
+    test_derivatives(&published, &open_shell, &neutral);
     test_symmetries(&published);
     check_regions(&published, 0);
     check_regions(&published, 300);

@@ -23,7 +23,8 @@ static box here;
 /* ------------------------------------------------------------------------ random boxes -- */
 
 static double determinant(const double c[3][3]) {
-    return c[0][0]*(c[1][1]*c[2][2] - c[1][2]*c[2][1]) - c[0][1]*(c[1][0]*c[2][2] - c[1][2]*c[2][0]) +
+    return c[0][0]*(c[1][1]*c[2][2] - c[1][2]*c[2][1]) -
+           c[0][1]*(c[1][0]*c[2][2] - c[1][2]*c[2][0]) +
            c[0][2]*(c[1][0]*c[2][1] - c[1][1]*c[2][0]);
 }
 
@@ -60,8 +61,9 @@ static void random_box(box *b, random_numbers *random, int kind) {
         for (int a = 0; a < 3; a++)
             f[a] = random_real(random, -outside, 1 + outside);
         for (int d = 0; d < 3; d++)
-            b->position[i][d] = b->periodic ? f[0]*b->cell[0][d] + f[1]*b->cell[1][d] + f[2]*b->cell[2][d]
-                                            : 2*size*f[d]/(1 + outside);
+            b->position[i][d] = !b->periodic ? 2*size*f[d]/(1 + outside)
+                                             : f[0]*b->cell[0][d] + f[1]*b->cell[1][d] +
+                                                   f[2]*b->cell[2][d];
     }
 }
 
@@ -78,7 +80,8 @@ static double height(const double c[3][3], int a) {
     return fabs(determinant(c))/sqrt(x*x + y*y + z*z);
 }
 
-/* Neighbors of atom i in order of j and image; how near a pair came to the cutoff lowers *margin. */
+/* Neighbors of atom i in order of j and image; how near a pair came to the cutoff lowers
+   *margin. */
 static int naive_row(const box *b, int i, naive_pair *row, int capacity, double *margin) {
     int m[3] = {0}, n = 0;
     double span = 0;

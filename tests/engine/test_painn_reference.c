@@ -85,7 +85,16 @@ static void compare_golden(const char *path, const char *variable, const char *f
     golden g;
     reference_run run;
     CHECK(golden_read(path, &g));
-    CHECK_OK(reference_open(&run, model_path(variable, folder, g.model)), run.err);
+    const char *model = model_path(variable, folder, g.model);
+    if (!model) {
+        printf("skipped: %s, MLFF_MODELS is not set\n", path);
+        golden_free(&g);
+        return;
+    }
+    const mlff_status status = reference_open(&run, model);
+    CHECK_OK(status, run.err);
+    if (status != MLFF_OK)
+        return;
     CHECK_OK(evaluate_golden(&run, &g), run.err);
     CHECK(run.list.n_pairs == g.n_edges);
 
@@ -249,8 +258,8 @@ static int compare_folder(const char *variable, const char *folder, const char *
         closedir(directory);
     CHECK(!directory || (worst.n_systems > 20 && n_traces > 0));
     if (directory)
-        printf("%s: %d systems, worst energy %.2g eV (of an atom, with constants, %.2g), force %.2g "
-               "eV/A, strain derivative %.2g eV\n", folder, worst.n_systems, worst.energy,
+        printf("%s: %d systems, worst energy %.2g eV (of an atom, with constants, %.2g), force "
+               "%.2g eV/A, strain derivative %.2g eV\n", folder, worst.n_systems, worst.energy,
                worst.atom_energy, worst.force, worst.strain);
     return worst.n_systems;
 }
@@ -323,7 +332,7 @@ static void compare_derivatives(const char *name, double h) {
         at.index = k < 3*n ? k : k - 3*n;
         const finite_difference want = finite_difference_of(
             k < 3*n ? energy_moved : energy_strained, &at, h, rounding);
-        const double found = k < 3*n ? -force[0][k] : strain[k - 3*n];
+        const double found = k < 3*n ? -force[k/3][k%3] : strain[k - 3*n];
         CHECK(want.error < 1e-6);
         CHECK_NEAR(want.value, found, want.error);
         worst = fmax(worst, fabs(found - want.value));
@@ -541,7 +550,8 @@ static double at_cutoff(reference_run *run, double x, double *force_on_last) {
     return run->energy;
 }
 
-/* An envelope on the filter: a pair leaves with its energy and its force going to zero. */
+/* An envelope on the filter: a pair leaves with its energy falling as the square of the distance to
+   the cutoff and its force in proportion to it, or faster. */
 static void test_crossing_the_cutoff(void) {
     static const char *const models[] = {"schnet-16x3", "paper-7x2", "poly5-7x2",
                                          "spatial-context-7x2", "shared-both-7x3"};
@@ -550,14 +560,14 @@ static void test_crossing_the_cutoff(void) {
         if (!open_data_model(&run, models[k]))
             continue;
         double far, outside, inside, nearer;
-        const double energy_outside = at_cutoff(&run, 1e-5, &outside);
-        const double jump_far = fabs(at_cutoff(&run, -1e-3, &far) - energy_outside);
-        const double jump = fabs(at_cutoff(&run, -1e-4, &inside) - energy_outside);
-        const double jump_nearer = fabs(at_cutoff(&run, -1e-5, &nearer) - energy_outside);
+        const double energy_outside = at_cutoff(&run, 1e-6, &outside);
+        const double jump_far = fabs(at_cutoff(&run, -1e-4, &far) - energy_outside);
+        const double jump = fabs(at_cutoff(&run, -1e-5, &inside) - energy_outside);
+        const double jump_nearer = fabs(at_cutoff(&run, -1e-6, &nearer) - energy_outside);
         CHECK(outside == 0 && far > 0);
-        CHECK(jump < jump_far/90 && jump_nearer < jump_far/5000 + 1e-15);
+        CHECK(jump < jump_far/90 + 1e-14 && jump_nearer < jump_far/5000 + 1e-14);
         CHECK(inside < far/9 && nearer < far/90);
-        printf("%s: 1e-5 A before the cutoff %.2g eV and %.2g eV/A\n", models[k], jump_nearer,
+        printf("%s: 1e-6 A before the cutoff %.2g eV and %.2g eV/A\n", models[k], jump_nearer,
                nearer);
         reference_close(&run);
     }
@@ -633,7 +643,7 @@ static void test_repeated_evaluation(void) {
         mlff_result added = {.force = run.force}, energy_only = {0};
         CHECK_OK(mlff_evaluate(run.evaluator, &graph, NULL, &added, &run.err), run.err);
         for (int i = 0; i < 3*g.n_atoms; i++)
-            CHECK(run.force[0][i] == 2*want.force[0][i]);
+            CHECK(run.force[i/3][i%3] == 2*want.force[i/3][i%3]);
         CHECK_OK(mlff_evaluate(run.evaluator, &graph, NULL, &energy_only, &run.err), run.err);
         CHECK(energy_only.energy == want.energy && added.energy == want.energy);
         free(want.force);
@@ -685,13 +695,12 @@ static void test_not_finite(void) {
     reference_run good, bad = {0};
     if (!open_data_model(&good, "schnet-16x3"))
         return;
-    const mlff_painn *painn = mlff_model_description(good.model);
     /* oxygen's features are as large as a float can be; products of them overflow a double */
     mlff_model *models[4] = {good.model};
-    for (int f = 0; f < 3; f++)
-        models[f + 1] = with_value(models[f], f == 0 ? painn->embedding :
-                                   ((const mlff_painn *)mlff_model_description(models[f]))->embedding,
-                                   8*painn->n_features + f, 3e38f);
+    for (int f = 0; f < 3; f++) {
+        const mlff_painn *painn = mlff_model_description(models[f]);
+        models[f + 1] = with_value(models[f], painn->embedding, 8*painn->n_features + f, 3e38f);
+    }
     bad.cutoff = good.cutoff;
     CHECK_OK(mlff_evaluator_new(mlff_reference_platform(), models[3], NULL, &bad.evaluator,
                                 &bad.err), bad.err);
@@ -701,8 +710,6 @@ static void test_not_finite(void) {
     CHECK_OK(reference_evaluate(&bad, 3, species, x, NULL, NULL), bad.err);
     position[3][2] = 1.2;
     const mlff_status status = reference_evaluate(&bad, 4, species, x, NULL, NULL);
-    if (status == MLFF_OK)
-        printf("energy %g\n", bad.energy);
     CHECK(status == MLFF_ERROR_NUMBER && strstr(bad.err.message, "of atom "));
     printf("message: %s\n", bad.err.message);
     /* usable afterwards */

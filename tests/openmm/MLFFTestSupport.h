@@ -94,6 +94,7 @@ inline bool hasPlatform(const string& name) {
 /* A model by name, from the repository's own folders or the shared one; "" if there is none. */
 inline string findModel(const string& name) {
     for (const string& place : {folder("MLFF_MODELS"), folder("MLFF_TEST_DATA") + "/painn",
+                                folder("MLFF_TEST_DATA") + "/aimnet2",
                                 folder("MLFF_SHARED") + "/models"}) {
         const string path = place + "/" + name + ".safetensors";
         if (std::filesystem::exists(path))
@@ -117,6 +118,8 @@ struct Golden {
     Vec3 box[3];                    // nm
     double energy;                  // kJ/mol
     vector<Vec3> forces;            // kJ/mol/nm
+    vector<int> region;             // of each atom; empty: one region without charge
+    vector<double> charge, spin;    // of each region: e, 2S+1
     int size() const {
         return (int) numbers.size();
     }
@@ -186,6 +189,98 @@ inline vector<string> listGoldens(const string& place) {
     return paths;
 }
 
+/*
+ * The expected values of models with charges (tests/data/aimnet2): one line of JSON a system. Of
+ * its methods the first counts, which must be the default one.
+ */
+class JsonLine {
+public:
+    explicit JsonLine(const string& text) : text(text) {}
+    bool has(const string& key) const {
+        return text.find("\"" + key + "\":") != string::npos;
+    }
+    /* All numbers of a value, however deep; texts are skipped. */
+    vector<double> numbers(const string& key) const {
+        const char* p = value(key);
+        vector<double> found;
+        int depth = 0;
+        do {
+            if (*p == '"')
+                p = strchr(p+1, '"')+1;
+            else if (*p == '-' || (*p >= '0' && *p <= '9')) {
+                char* end;
+                found.push_back(strtod(p, &end));
+                p = end;
+            }
+            else {
+                depth += (*p == '[' || *p == '{') - (*p == ']' || *p == '}');
+                p++;
+            }
+        } while (*p && (depth > 0 || *p == '"'));
+        return found;
+    }
+    string word(const string& key) const {
+        const char* p = strchr(value(key), '"')+1;
+        return string(p, strchr(p, '"'));
+    }
+private:
+    const char* value(const string& key) const {
+        const size_t at = text.find("\"" + key + "\":");
+        if (at == string::npos)
+            throw OpenMMException("golden: no key " + key);
+        const char* p = text.c_str()+at+key.size()+3;
+        return p+strspn(p, " ");
+    }
+    string text;
+};
+
+inline Golden readChargedGolden(const string& model, const string& line) {
+    const JsonLine json(line);
+    Golden g;
+    g.name = json.word("name");
+    g.model = model;
+    for (double z : json.numbers("numbers"))
+        g.numbers.push_back((int) z);
+    const vector<double> x = json.numbers("coord"), f = json.numbers("forces");
+    for (int i = 0; i < g.size(); i++) {
+        g.positions.push_back(Vec3(x.at(3*i), x.at(3*i+1), x.at(3*i+2))*0.1);
+        g.forces.push_back(Vec3(f.at(3*i), f.at(3*i+1), f.at(3*i+2))*(10*KJMOL_PER_EV));
+    }
+    const vector<double> cell = json.numbers("cell");
+    g.periodic = (cell.size() == 9);
+    for (int a = 0; g.periodic && a < 3; a++)
+        g.box[a] = Vec3(cell[3*a], cell[3*a+1], cell[3*a+2])*0.1;
+    g.energy = 0;
+    for (double component : json.numbers("components"))
+        g.energy += KJMOL_PER_EV*component;
+    for (double r : json.numbers("region"))
+        g.region.push_back((int) r);
+    g.charge = json.numbers("total_charge");
+    g.spin = json.numbers("multiplicity");
+    return g;
+}
+
+/* The systems of a model whose first method is the one that a force has by default. */
+inline vector<Golden> chargedGoldens(const string& model) {
+    std::ifstream in(folder("MLFF_TEST_DATA") + "/aimnet2/" + model + ".json");
+    vector<Golden> goldens;
+    string line;
+    while (std::getline(in, line)) {
+        const size_t begin = line.find("{\"name\""), methods = line.find("{\"coulomb\"");
+        if (begin == string::npos || methods == string::npos)
+            continue;
+        line = line.substr(begin, line.find("{\"coulomb\"", methods+1)-begin);
+        const JsonLine json(line);
+        if (json.has("coulomb_cutoff") || json.has("dispersion_cutoff"))
+            continue;
+        const Golden g = readChargedGolden(model, line);
+        const string method = json.word("coulomb");
+        if (method == "none" || method == (g.periodic ? "dsf" : "simple"))
+            goldens.push_back(g);
+    }
+    return goldens;
+}
+
 // ----------------------------------------------------------------------------- systems
 
 inline double massOf(int z) {
@@ -209,8 +304,13 @@ inline vector<std::pair<int, int> > findBonds(const Golden& g) {
 /* A force for all atoms of a golden; particle k + first is atom k. The caller owns it. */
 inline MLFFForce* makeForce(const Golden& g, int first = 0, bool withBonds = false) {
     auto* force = new MLFFForce(findModel(g.model));
+    for (size_t r = 0; r < g.charge.size(); r++) {
+        if (r > 0)
+            force->addRegion();
+        force->setRegionParameters((int) r, g.charge[r], (int) g.spin[r]);
+    }
     for (int i = 0; i < g.size(); i++)
-        force->addAtom(first+i, g.numbers[i]);
+        force->addAtom(first+i, g.numbers[i], g.region.empty() ? 0 : g.region[i]);
     if (withBonds)
         for (auto [i, j] : findBonds(g))
             force->addBond(first+i, first+j);

@@ -153,6 +153,27 @@ static void testRegionChecks() {
     c.create();  // a region without atoms does no harm
 }
 
+// A model with charges takes any finite charge; spin is another matter.
+static void testSpinChecks() {
+    System system;
+    system.addParticle(1);
+    auto* force = new MLFFForce(findModel("published-4x4"));
+    force->addAtom(0, 1);
+    system.addForce(force);
+    CHECK(force->getModelHasCharges());
+    const auto create = [&] {
+        const LeakAllowed scope;
+        VerletIntegrator integrator(1e-4);
+        Context context(system, integrator, Platform::getPlatformByName("Reference"));
+    };
+    force->setRegionParameters(0, 1);
+    create();
+    force->setRegionParameters(0, 0, 2);
+    CHECK_THROWS("region 0 has a multiplicity of 2, but the AIMNet2 model", create());
+    force->setRegionParameters(0, -INFINITY);
+    CHECK_THROWS("the total charge of region 0 is -inf", create());
+}
+
 static void testBondChecks() {
     Case c;
     c.system.addParticle(1);
@@ -240,6 +261,7 @@ int main() {
     RUN(testModelFiles);
     RUN(testAtomChecks);
     RUN(testRegionChecks);
+    RUN(testSpinChecks);
     RUN(testBondChecks);
     RUN(testParameterChecks);
     RUN(testFixedByContext);

@@ -1,4 +1,5 @@
-/* The example md_in_c as a user runs it: output, exit status, messages. It lies beside this test. */
+/* The example md_in_c as a user runs it: output, exit status, messages. It lies in the folder of
+   this test. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 

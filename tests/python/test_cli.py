@@ -42,6 +42,55 @@ def test_values_of_the_original_codes(tmp_path, path):
     checkAgainst(golden, Evaluator([golden.model]).evaluate(frame))
 
 
+def readAimnet2(name):
+    """(golden, one frame of extended XYZ) of a molecule of AIMNet2's original code."""
+    golden = json.loads((SHARED/"golden"/"aimnet2"/f"{name}.json").read_text())
+    rows = [f"{z} {x!r} {y!r} {w!r}" for z, (x, y, w) in zip(golden["numbers"], golden["coord"])]
+    return golden, f"{len(rows)}\ncharge={golden['charge']!r}\n" + "\n".join(rows) + "\n"
+
+
+@needs_shared
+def test_charged_molecules(command, tmp_path):
+    """AIMNet2: the charge of the comment line, and --charge instead of it."""
+    model = SHARED/"models"/"aimnet2_wb97m_d3_member0.safetensors"
+    for name in ("acetate_m1", "ammonium_p1"):
+        golden, text = readAimnet2(name)
+        expected = golden["methods"]["simple"]
+        (tmp_path/"f.xyz").write_text(text)
+        (tmp_path/"g.xyz").write_text(text.replace("charge=", "charge=9 was="))
+        for arguments in (["f.xyz"], ["g.xyz", "--charge", golden["charge"]]):
+            status, out, err = command("evaluate", model, *arguments, "--json", "-")
+            assert status == 0, err
+            result, = json.loads(out)
+            assert result["energy"] == pytest.approx(expected["energy"], abs=TOLERANCE)
+            assert np.abs(np.array(result["forces"]) - expected["forces"]).max() < TOLERANCE
+
+
+@needs_shared
+def test_ensemble_of_aimnet2(command, tmp_path):
+    golden, text = readAimnet2("methanol")
+    expected = golden["ensemble4"]
+    assert expected["method"] == "simple"
+    (tmp_path/"f.xyz").write_text(text)
+    members = [SHARED/"models"/f"aimnet2_wb97m_d3_member{k}.safetensors" for k in range(4)]
+    more = [word for member in members[1:] for word in ("--model", member)]
+    status, out, err = command("evaluate", members[0], "f.xyz", *more, "--json", "-")
+    assert status == 0, err
+    result, = json.loads(out)
+    assert result["energy"] == pytest.approx(expected["energy_mean"], abs=TOLERANCE)
+    assert result["energy_std"] == pytest.approx(expected["energy_std_unbiased"], abs=TOLERANCE)
+    assert np.abs(np.array(result["forces"]) - expected["forces_mean"]).max() < TOLERANCE
+
+
+@needs_shared
+def test_options_of_models_with_charges(command, tmp_path):
+    (tmp_path/"w.xyz").write_text(WATER)
+    model = SHARED/"models"/"aimnet2_wb97m_d3_member0.safetensors"
+    for arguments in (["--coulomb", "dsf"], ["--no-dispersion"]):
+        status, _, err = command("evaluate", model, "w.xyz", *arguments)
+        assert status == 1 and "this version cannot" in err
+
+
 def test_several_frames_as_a_command(command, tmp_path):
     """Molecules and boxes in one file, through the command and its JSON file."""
     goldens = [readGolden(DATA/"painn"/f"schnet-16x3.{name}.txt") for name in

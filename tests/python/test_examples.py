@@ -62,6 +62,14 @@ def test_demo_interrupted(tmp_path):
     assert os.path.exists(tmp_path/"out"/"figure.png")
 
 
+def test_demo_refuses_what_it_cannot_do(tmp_path):
+    for arguments, message in ((["--platform", "Abacus"], "Abacus"), (["--model", "x"], "'x'")):
+        done = subprocess.run([*DEMO, *arguments], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=80, check=False)
+        assert done.returncode == 1 and done.stderr.startswith("error: ")
+        assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_first_simulation():
     """15 lines, and what they print: ten temperatures."""
     script = EXAMPLES/"first_simulation.py"

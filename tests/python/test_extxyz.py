@@ -27,7 +27,7 @@ def test_plain_xyz(read):
 
 
 def test_several_frames_blank_lines_and_line_ends(read):
-    text = "1\r\nfirst\r\nO 0 0 0\r\n\r\n\r\n1\r\n\r\nC 1 2 3\r\n1\r\nthird\r\nN 4 5 6\r\n\r\n  \r\n"
+    text = "1\nfirst\nO 0 0 0\n\n\n1\n\nC 1 2 3\n1\nthird\nN 4 5 6\n\n  \n".replace("\n", "\r\n")
     frames = read("\ufeff" + text)
     assert [good(f).numbers for f in frames] == [(8,), (6,), (7,)]
     assert [f.where.rpartition(":")[2] for f in frames] == ["1", "6", "9"]

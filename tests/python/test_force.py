@@ -134,7 +134,7 @@ def test_parameters():
     assert force.getModelStorage() == MLFFForce.Embedded
     force.setModelStorage(MLFFForce.Path)
     assert force.getModelStorage() == MLFFForce.Path
-    with pytest.raises(openmm.OpenMMException):
+    with pytest.raises(ValueError, match="MLFFForce.Embedded"):
         force.setModelStorage(7)
 
 

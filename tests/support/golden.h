@@ -91,7 +91,8 @@ static inline bool golden_read(const char *path, golden *g) {
         return false;
     char line[1024], key[64], unit[32] = "";
     double ev = 0;
-    bool good = fgets(line, sizeof line, f) && strncmp(line, "mlff-golden 1", 13) == 0, atoms = false;
+    bool good = fgets(line, sizeof line, f) && strncmp(line, "mlff-golden 1", 13) == 0;
+    bool atoms = false;
     while (good && !atoms && fgets(line, sizeof line, f)) {
         int at = 0;
         if (sscanf(line, "%63s %n", key, &at) < 1)

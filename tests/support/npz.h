@@ -88,8 +88,9 @@ static inline void npz_put(npz_stream *s, int byte) {
 
 /* Literals and copies up to the end of a block. */
 static inline void npz_block(npz_stream *s, const npz_code *literals, const npz_code *distances) {
-    static const int length_base[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                        31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
+    static const int length_base[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,
+                                        15, 17, 19, 23, 27, 31, 35, 43, 51,  59,
+                                        67, 83, 99, 115, 131, 163, 195, 227, 258};
     static const int length_bits[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                         2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
     while (!s->broken) {
@@ -206,8 +207,8 @@ static inline bool npz_read_npy(const unsigned char *bytes, size_t n, npz_array 
 }
 
 /* One member: its entry in the archive's directory. */
-static inline bool npz_read_member(const unsigned char *zip, size_t n_zip, const unsigned char *entry,
-                                   npz_array *array) {
+static inline bool npz_read_member(const unsigned char *zip, size_t n_zip,
+                                   const unsigned char *entry, npz_array *array) {
     const size_t method = npz_int(entry + 10, 2), n = npz_int(entry + 24, 4);
     const size_t n_name = npz_int(entry + 28, 2), local = npz_int(entry + 42, 4);
     const size_t data = local + 30 + npz_int(zip + local + 26, 2) + npz_int(zip + local + 28, 2);

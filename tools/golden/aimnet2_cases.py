@@ -1,4 +1,4 @@
-"""The small random AIMNet2 models and the systems of tests/data/aimnet2: what is in them, and why."""
+"""The small random AIMNet2 models and systems of tests/data/aimnet2: what is in them, and why."""
 import numpy as np
 
 import painn_cases

@@ -78,7 +78,8 @@ def main():
     for name, case in aimnet2_cases.MODELS.items():
         path = os.path.join(args.out, name)
         model = write_model(path + ".safetensors", name, case)
-        systems = [make_case(name, model, system, *rest) for system, rest in case["systems"].items()]
+        systems = [make_case(name, model, system, *rest)
+                   for system, rest in case["systems"].items()]
         with open(path + ".json", "w", encoding="ascii", newline="\n") as file:
             head = json.dumps(dict(format="mlff-aimnet2-golden 1", model=name))[:-1]
             file.write(head + ', "systems": [\n')

@@ -350,8 +350,8 @@ static Platform& findPlatform(const string& name) {
             return platform;
         names.push_back(platform.getName());
     }
-    throw OpenMMException("there is no platform '" + name + "': available are " + join(names, ", ") +
-                          "; platforms other than Reference come from plugins");
+    throw OpenMMException("there is no platform '" + name + "': available are " +
+                          join(names, ", ") + "; others than Reference come from plugins");
 }
 
 OpenMM_Platform* OpenMM_MLFF_getPlatformByName(const char* name) {
@@ -381,8 +381,8 @@ static void checkPluginLoaded(const System& system, const string& platformName) 
     throw OpenMMException("MLFFForce is not available on " +
                           (platformName.empty() ? string("any platform")
                                                 : "the platform " + platformName) +
-                          ": load its plugin for it (libOpenMMMLFFReference serves Reference and "
-                          "CPU) by OpenMM_MLFF_loadPlugins()");
+                          ": load OpenMM's plugins and then MLFFForce's "
+                          "by OpenMM_MLFF_loadPlugins()");
 }
 
 OpenMM_Context* OpenMM_MLFF_createContext(const OpenMM_System* system,

@@ -81,6 +81,13 @@ from openmm import unit
         val = tuple(val)
 %}
 
+// C++ has an enum there; in Python it is any int.
+%pythonprepend OpenMM::MLFFForce::setModelStorage %{
+        if storage not in (MLFFForce.Embedded, MLFFForce.Path):
+            raise ValueError(f"storage is {storage!r}: expected MLFFForce.Embedded or "
+                             "MLFFForce.Path")
+%}
+
 // A Force that Python still owns hands its ownership on to the result of the cast.
 %pythonappend OpenMM::MLFFForce::cast %{
         val.thisown = force.thisown
@@ -128,7 +135,7 @@ from openmm import unit
         OpenMM::MLFFForce* result = dynamic_cast<OpenMM::MLFFForce*>(&force);
         if (result == NULL)
             throw OpenMM::OpenMMException("MLFFForce.cast(): the Force '" + force.getName() +
-                                          "' is not an MLFFForce; ask MLFFForce.isinstance() first");
+                                          "' is not an MLFFForce: ask isinstance() first");
         return *result;
     }
 

@@ -378,9 +378,9 @@ static mlff_status add_force(const ref_aimnet2 *aimnet2, const mlff_graph *graph
     for (int i = 0; i < graph->n_all; i++)
         for (int b = 0; b < 3; b++) {
             if (!isfinite(force[i][b]))
-                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along %c: "
-                                 "its neighborhood is far from what the model was trained on", i,
-                                 mlff_element_symbol(graph->species[i]), force[i][b], "xyz"[b]);
+                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along "
+                                 "%c: its neighborhood is far from what the model was trained on",
+                                 i, mlff_element_symbol(graph->species[i]), force[i][b], "xyz"[b]);
             result->force[i][b] += force[i][b];
         }
     return MLFF_OK;

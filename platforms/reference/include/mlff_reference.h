@@ -59,8 +59,12 @@ mlff_pairs ref_pair_list_view(const ref_pair_list *list);
  *   bond       [n_bonds][2] indices of atoms
  *   position   in/out [n_atoms][3] angstrom
  *
+ * The first atom of each region stays where it is. Bonds between regions say nothing.
+ *
  * Returns MLFF_OK, or MLFF_ERROR_BOX where the copy is not unique: a region (or its unbonded
- * parts) that spans half the box or more.
+ * parts) that spans half the box or more, a bond that long, bonds that close a chain through the
+ * box; MLFF_ERROR_ARGUMENT (a bond's atom, a negative region), MLFF_ERROR_NUMBER (a position is
+ * not finite), MLFF_ERROR_MEMORY.
  */
 mlff_status ref_regions_unwrap(int n_atoms, const int *region, int n_bonds, const int (*bond)[2],
                                const double (*cell)[3], double (*position)[3], mlff_error *err);

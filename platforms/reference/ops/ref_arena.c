@@ -27,7 +27,8 @@ mlff_status ref_arena_reserve(ref_arena *arena, size_t n_bytes, mlff_error *err)
         const size_t capacity = (n_bytes + n_bytes/8)/ALIGNMENT*ALIGNMENT + ALIGNMENT;
         arena->block = aligned_alloc(ALIGNMENT, capacity);
         if (!arena->block)
-            return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for %zu bytes of scratch", capacity);
+            return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for %zu bytes of scratch",
+                             capacity);
         arena->capacity = capacity;
     }
     arena->used = 0;

@@ -71,7 +71,8 @@ static void edge_product(size_t n_rows, size_t n_columns, size_t n_in, size_t n_
                 y[r*n_out + o] += x[r*n_in + i]*m[i*n_out + o];
 }
 
-/* y [n_rows][n_out] += x [n_rows][n_in] m [n_in][n_out]; a row's bits do not depend on the others. */
+/* y [n_rows][n_out] += x [n_rows][n_in] m [n_in][n_out]; a row's bits do not depend on the
+   others. */
 static void product_add(size_t n_rows, size_t n_in, size_t n_out, const double *x, const double *m,
                         double *y) {
     const size_t full_rows = n_rows - n_rows % TILE_ROWS;

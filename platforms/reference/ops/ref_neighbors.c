@@ -71,9 +71,9 @@ static mlff_status set_cell(search *s, const double (*cell)[3], mlff_error *err)
     for (int a = 0; a < 3; a++) {
         s->reach[a] = s->cutoff/height[a];
         if (s->reach[a] > longest_reach)
-            return mlff_fail(err, MLFF_ERROR_BOX, "the cutoff of %g A reaches over %g periodic cells: "
-                             "expected at most %g; is the cell given in angstrom?", s->cutoff,
-                             s->reach[a], longest_reach);
+            return mlff_fail(err, MLFF_ERROR_BOX, "the cutoff of %g A reaches over %g periodic "
+                             "cells: expected at most %g; is the cell given in angstrom?",
+                             s->cutoff, s->reach[a], longest_reach);
     }
     return MLFF_OK;
 }
@@ -172,8 +172,8 @@ static void sort_row(int n, candidate *row) {
 static mlff_status finish_row(search *s, int i, mlff_error *err) {
     ref_pair_list *list = s->list;
     if (s->n_row > INT_MAX - list->n_pairs)
-        return mlff_fail(err, MLFF_ERROR_MEMORY, "the neighbor list has more than %d pairs: expected "
-                         "a smaller cutoff or system", INT_MAX);
+        return mlff_fail(err, MLFF_ERROR_MEMORY, "the neighbor list has more than %d pairs: "
+                         "expected a smaller cutoff or system", INT_MAX);
     const size_t n_pairs = (size_t)list->n_pairs + (size_t)s->n_row;
     if (n_pairs > list->pair_capacity) {
         const size_t capacity = n_pairs + n_pairs/2 + 64;
@@ -343,8 +343,8 @@ static mlff_status check_request(const search *s, const ref_pair_list *list, mlf
         return mlff_fail(err, MLFF_ERROR_ARGUMENT, "neighbor search: %d atoms, positions %s, list "
                          "%s", s->n_atoms, s->position ? "given" : "NULL", list ? "given" : "NULL");
     if (!(s->cutoff > 0) || (s->periodic && !(s->cutoff < INFINITY)))
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "neighbor search: the cutoff is %g A, expected a "
-                         "positive number%s", s->cutoff, s->periodic
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "neighbor search: the cutoff is %g A, expected "
+                         "a positive number%s", s->cutoff, s->periodic
                              ? ", finite because the system is periodic" : "");
     return MLFF_OK;
 }

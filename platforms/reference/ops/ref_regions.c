@@ -165,8 +165,8 @@ static mlff_status join_bonds(unwrapping *u, int n_bonds, const int (*bond)[2], 
         bool loop;
         const double d = join(u, p, q, &loop);
         if (!(d < u->half))
-            return mlff_fail(err, MLFF_ERROR_BOX, "the bond of atoms %d and %d is %.3f A long, half "
-                             "the periodic box (%.3f A) or more, so its periodic copy is not "
+            return mlff_fail(err, MLFF_ERROR_BOX, "the bond of atoms %d and %d is %.3f A long, "
+                             "half the periodic box (%.3f A) or more, so its periodic copy is not "
                              "unique: use a larger box", p, q, d, u->half);
         if (loop)
             return mlff_fail(err, MLFF_ERROR_BOX, "the bond of atoms %d and %d closes a chain "
@@ -187,10 +187,10 @@ static mlff_status join_parts(unwrapping *u, mlff_error *err) {
         bool loop;
         const double d = join(u, region->first, i, &loop);
         if (!(d < u->half))
-            return mlff_fail(err, MLFF_ERROR_BOX, "atom %d is %.3f A away from atom %d, the first of "
-                             "its region %d, half the periodic box (%.3f A) or more, so its periodic "
-                             "copy is not unique: add bonds that connect them, or use a larger box",
-                             i, d, region->first, region_of(u, i), u->half);
+            return mlff_fail(err, MLFF_ERROR_BOX, "atom %d is %.3f A away from atom %d, the first "
+                             "of its region %d, half the periodic box (%.3f A) or more, so its "
+                             "periodic copy is not unique: add bonds that connect them, or use a "
+                             "larger box", i, d, region->first, region_of(u, i), u->half);
     }
     return MLFF_OK;
 }
@@ -213,9 +213,10 @@ static mlff_status check_loose_region(const unwrapping *u, int region, mlff_erro
             copy_vector(u, i, j, r);
             if (!(length(r) < u->half))
                 return mlff_fail(err, MLFF_ERROR_BOX, "atoms %d and %d of region %d are %.3f A "
-                                 "apart, half the periodic box (%.3f A) or more, and not all of its "
-                                 "atoms are connected by bonds, so its periodic copy is not unique: "
-                                 "add bonds, or use a larger box", i, j, region, length(r), u->half);
+                                 "apart, half the periodic box (%.3f A) or more, and not all of "
+                                 "its atoms are connected by bonds, so its periodic copy is not "
+                                 "unique: add bonds, or use a larger box", i, j, region, length(r),
+                                 u->half);
         }
     return MLFF_OK;
 }
@@ -260,8 +261,8 @@ mlff_status ref_regions_unwrap(int n_atoms, const int *region, int n_bonds, cons
     int n_regions = 1;
     for (int i = 0; region && i < n_atoms; i++) {
         if (region[i] < 0)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "atom %d is in region %d, expected 0 or more",
-                             i, region[i]);
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "atom %d is in region %d, expected 0 or "
+                             "more", i, region[i]);
         n_regions = region[i] >= n_regions ? region[i] + 1 : n_regions;
     }
 

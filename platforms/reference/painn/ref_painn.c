@@ -308,9 +308,9 @@ static mlff_status report_energy(const ref_painn *painn, const mlff_graph *graph
         const double energy = painn->work.energy[i];
         const double constant = painn->weights.element[graph->species[i]];
         if (!isfinite(energy))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d (%s) is %g: its "
-                             "neighborhood is far from what the model was trained on", i,
-                             mlff_element_symbol(graph->species[i]), energy);
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d (%s) is %g, expected a "
+                             "finite number: its neighborhood may be far from what the model was "
+                             "trained on", i, mlff_element_symbol(graph->species[i]), energy);
         network += energy;
         elements += constant;
         if (result->atom_energy)
@@ -329,8 +329,9 @@ static mlff_status report_force(const ref_painn *painn, const mlff_graph *graph,
     for (int i = 0; i < graph->n_all; i++)
         for (int a = 0; a < 3; a++)
             if (!isfinite(force[i][a]))
-                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along %c: "
-                                 "its neighborhood is far from what the model was trained on", i,
+                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along "
+                                 "%c, expected a finite number: its neighborhood may be far from "
+                                 "what the model was trained on", i,
                                  mlff_element_symbol(graph->species[i]), force[i][a], "xyz"[a]);
     for (int i = 0; i < graph->n_all; i++)
         for (int a = 0; a < 3; a++)

@@ -24,7 +24,8 @@ extern const mlff_backend ref_painn_backend;
 typedef void (*ref_painn_trace)(void *ctx, const char *stage, int layer, int n_rows,
                                 const double *s, const double *v);
 
-/* Ask for the features of every layer, or with NULL no longer; state is the backend's. For tests. */
+/* Ask for the features of every layer, or with NULL no longer; state is the backend's. For
+   tests. */
 void ref_painn_set_trace(void *state, ref_painn_trace trace, void *ctx);
 
 /* ---------------------------------------------------------------------------- weights -- */

@@ -27,11 +27,12 @@ static const double (*rows(const vector<double>& v))[3] {
 }
 
 ReferenceCalcMLFFForceKernel::ReferenceCalcMLFFForceKernel(string name, const Platform& platform) :
-        CalcMLFFForceKernel(name, platform), pairs(), evaluation(0) {
+        CalcMLFFForceKernel(name, platform), messagePairs(), longRangePairs(), evaluation(0) {
 }
 
 ReferenceCalcMLFFForceKernel::~ReferenceCalcMLFFForceKernel() {
-    ref_pair_list_free(&pairs);
+    ref_pair_list_free(&messagePairs);
+    ref_pair_list_free(&longRangePairs);
 }
 
 void ReferenceCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& force) {
@@ -41,7 +42,6 @@ void ReferenceCalcMLFFForceKernel::initialize(const System& system, const MLFFFo
     checkMLFFStatus(mlff_evaluator_new(mlff_reference_platform(), &force.getModel(), nullptr,
                                        &created, &err), err);
     evaluator.reset(created);
-    cutoff = info->cutoff;
     numLayers = info->n_layers;
 
     // the particles of the atoms, and the bonds between atoms
@@ -103,7 +103,8 @@ double ReferenceCalcMLFFForceKernel::execute(ContextImpl& context, bool includeF
 
     readPositions(*data->positions);
     readCell(data->periodicBoxVectors);
-    placeAtoms();
+    if (unwrap)
+        unwrapRegions();
     const mlff_graph graph = makeGraph();
     mlff_result result = {};
     const bool wantForces = includeForces && scale != 0;
@@ -148,31 +149,44 @@ void ReferenceCalcMLFFForceKernel::readCell(const Vec3* box) {
             cell[a][d] = ANGSTROM_PER_NM*box[a][d];
 }
 
-// Put regions together where the box may have cut them, and find the pairs.
-void ReferenceCalcMLFFForceKernel::placeAtoms() {
-    const int numAtoms = (int) particle.size();
+// Put regions together that the box may have cut.
+void ReferenceCalcMLFFForceKernel::unwrapRegions() {
     mlff_error err;
-    if (unwrap)
-        checkMLFFStatus(ref_regions_unwrap(numAtoms, region.data(), (int) bond.size()/2,
-                                           reinterpret_cast<const int (*)[2]>(bond.data()), cell,
-                                           rows(position), &err), err, describeEvaluation());
-    checkMLFFStatus(ref_neighbors_build(numAtoms, rows(std::as_const(position)), region.data(),
-                                        periodic ? cell : nullptr, cutoff, &pairs, &err), err,
-                    describeEvaluation());
+    checkMLFFStatus(ref_regions_unwrap((int) particle.size(), region.data(), (int) bond.size()/2,
+                                       reinterpret_cast<const int (*)[2]>(bond.data()), cell,
+                                       rows(position), &err), err, describeEvaluation());
 }
 
-mlff_graph ReferenceCalcMLFFForceKernel::makeGraph() const {
+void ReferenceCalcMLFFForceKernel::findPairs(double range, ref_pair_list& list) {
+    mlff_error err;
+    checkMLFFStatus(ref_neighbors_build((int) particle.size(), rows(std::as_const(position)),
+                                        region.data(), periodic ? cell : nullptr, range, &list,
+                                        &err), err, describeEvaluation());
+}
+
+// The atoms, their pairs within the ranges that the model asks for, and the regions.
+mlff_graph ReferenceCalcMLFFForceKernel::makeGraph() {
     mlff_graph graph = {};
     graph.n_local = graph.n_all = (int) particle.size();
     graph.species = species.data();
     graph.n_layers = numLayers;
-    graph.message = ref_pair_list_view(&pairs);
     graph.n_regions = (int) charge.size();
     graph.region = region.data();
     graph.total_charge = charge.data();
     graph.multiplicity = spin.data();
-    graph.position = rows(position);
+    graph.position = rows(std::as_const(position));
     graph.cell = periodic ? cell : nullptr;
+
+    double messageRange, longRange;
+    mlff_error err;
+    checkMLFFStatus(mlff_evaluator_pair_cutoffs(evaluator.get(), &graph, nullptr, &messageRange,
+                                                &longRange, &err), err, describeEvaluation());
+    findPairs(messageRange, messagePairs);
+    graph.message = ref_pair_list_view(&messagePairs);
+    if (longRange > 0) {
+        findPairs(longRange, longRangePairs);
+        graph.long_range = ref_pair_list_view(&longRangePairs);
+    }
     return graph;
 }
 

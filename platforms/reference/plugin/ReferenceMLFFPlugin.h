@@ -34,8 +34,9 @@ private:
     void readParameters(const MLFFForce& force);
     void readPositions(const std::vector<Vec3>& particles);
     void readCell(const Vec3* box);
-    void placeAtoms();
-    mlff_graph makeGraph() const;
+    void unwrapRegions();
+    void findPairs(double range, ref_pair_list& list);
+    mlff_graph makeGraph();
     void addForces(std::vector<Vec3>& particles, double scale) const;
     std::string describeEvaluation() const;
 
@@ -43,7 +44,6 @@ private:
     std::unique_ptr<mlff_evaluator, FreeEvaluator> evaluator;
     std::vector<int> particle;              // [n_atoms] particle of each atom of the model
     std::vector<int> bond;                  // [n_bonds][2] atoms
-    double cutoff;                          // angstrom
     int numLayers;
     bool periodic, unwrap;                  // images interact; a region may come in pieces
     std::string scaleParameter;
@@ -55,7 +55,7 @@ private:
     // one evaluation; kept between evaluations
     std::vector<double> position, force;    // [n_atoms][3] angstrom, eV/angstrom
     double cell[3][3];                      // angstrom, rows a b c
-    ref_pair_list pairs;
+    ref_pair_list messagePairs, longRangePairs;
     long long evaluation;                   // counts from 1
 };
 

@@ -73,7 +73,8 @@ def _parser():
     add("--periodic", action="store_true",
         help="every frame is periodic: one without Lattice is an error, and pbc is not looked at")
     add("--platform", default="Reference", metavar="P", help="OpenMM platform (default: Reference)")
-    add("--precision", choices=["single", "mixed", "double"], help="where the platform has a choice")
+    add("--precision", choices=["single", "mixed", "double"],
+        help="where the platform has a choice")
     add("--hessian", action="store_true", help="second derivatives too")
     add("--json", metavar="FILE", help="write the results to FILE ('-': stdout), no table")
     evaluate.set_defaults(run=_evaluate)
@@ -160,11 +161,13 @@ def _refuseWithoutEffect(args, evaluator):
             raise EvaluationError(f"--charge {args.charge:g} has no effect: {model} knows no "
                                   "charges")
         if args.coulomb not in (None, "default"):
-            raise EvaluationError(f"--coulomb {args.coulomb}: {model} has no Coulomb term whose "
-                                  "method could be chosen")
+            raise EvaluationError(f"--coulomb {args.coulomb}: " + (
+                "this version cannot choose the Coulomb method" if force.getModelHasCharges()
+                else f"{model} has no Coulomb term whose method could be chosen"))
         if args.no_dispersion:
-            raise EvaluationError(f"--no-dispersion: {model} has no dispersion term that could be "
-                                  "left out")
+            raise EvaluationError("--no-dispersion: " + (
+                "this version cannot leave the dispersion term out" if force.getModelHasCharges()
+                else f"{model} has no dispersion term that could be left out"))
     if args.hessian:
         raise EvaluationError("--hessian: this version computes no second derivatives")
 

@@ -112,7 +112,8 @@ def _parse(frame, first, count, block):
     frame.positions = positions
 
 
-_TOKEN = re.compile(r"""\s*([^\s=,"'{}\[\]]+)\s*(?:=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s"'{}\[\]]+))?""")
+_TOKEN = re.compile(r"""\s*([^\s=,"'{}\[\]]+)\s*
+    (?:=\s*("[^"]*" | '[^']*' | \{[^}]*\} | \[[^\]]*\] | [^\s"'{}\[\]]+))?""", re.VERBOSE)
 
 
 def _comment(line):

@@ -132,9 +132,9 @@ def _checkForces(system, chosen):
                 exception = force.getExceptionParameterOffset(i)[1]
                 p1, p2 = force.getExceptionParameters(exception)[:2]
                 if p1 in chosen and p2 in chosen:
-                    raise ValueError(f"the NonbondedForce has a parameter offset for the pair {p1}, "
-                                     f"{p2} of chosen atoms, which would come back on top of the "
-                                     "network's energy: remove it")
+                    raise ValueError("the NonbondedForce has a parameter offset for the pair "
+                                     f"{p1}, {p2} of chosen atoms, which would come back on top "
+                                     "of the network's energy: remove it")
 
 
 def _withoutBondedTerms(topology, system, chosen):
