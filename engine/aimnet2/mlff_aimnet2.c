@@ -383,6 +383,7 @@ static void fill_info(mlff_model *model, const mlff_aimnet2 *p) {
     info->n_layers = MLFF_AIMNET2_PASSES;
     info->has_charges = true;
     info->has_spin = p->n_charges == 2;
+    info->neutral_only = !p->charged;
     info->n_parameters = (long) (p->afv->n_values + p->agh_a->n_values + p->agh_q->n_values) +
                          count_mlp(&p->head);
     for (int t = 0; t < MLFF_AIMNET2_PASSES; t++)
@@ -444,9 +445,14 @@ static void free_description(void *description) {
     free(p);
 }
 
+static const mlff_longrange_model *longrange(const void *description) {
+    return &((const mlff_aimnet2 *) description)->longrange;
+}
+
 const mlff_architecture mlff_aimnet2_architecture = {
     .name = "aimnet2",
     .display_name = "AIMNet2",
     .recognises = recognises,
     .describe = describe,
-    .free_description = free_description};
+    .free_description = free_description,
+    .longrange = longrange};

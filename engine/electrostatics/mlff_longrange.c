@@ -1,4 +1,5 @@
 #include "mlff_longrange.h"
+#include "mlff_model_private.h"
 
 #include <math.h>
 
@@ -17,6 +18,12 @@ const char *mlff_coulomb_name(mlff_coulomb coulomb) {
     case MLFF_COULOMB_PME: return "PME";
     }
     return "unknown";
+}
+
+const mlff_longrange_model *mlff_model_longrange(const mlff_model *model) {
+    static const mlff_longrange_model none;
+    return model->architecture->longrange ? model->architecture->longrange(model->description)
+                                          : &none;
 }
 
 /* ------------------------------------------------------------------------------- checks -- */

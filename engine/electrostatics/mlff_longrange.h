@@ -56,6 +56,9 @@ typedef struct mlff_longrange {
                                     all */
 } mlff_longrange;
 
+/* What a model asks for, whatever its architecture; all zeros for one without charges. Borrowed. */
+MLFF_API const mlff_longrange_model *mlff_model_longrange(const mlff_model *model);
+
 /*
  * Apply the published rule. Default Coulomb: Simple for open systems (what AIMNet2 was trained
  * with), DSF in a cell (alpha 0.2/A, cutoff 15 A). Ewald and PME (tolerance 1e-6) need a cell,

@@ -452,13 +452,22 @@ private:
     struct BondInfo {
         int particle1, particle2;
     };
-    std::string modelFile;
-    std::shared_ptr<const mlff_model> model;
+    struct MemberInfo {
+        std::string file;
+        std::shared_ptr<const mlff_model> model;
+    };
+    void addMember(const MemberInfo& member);
+    const MemberInfo& getMember(const char* method, int index) const;
+    std::vector<MemberInfo> members;  // member 0 is the model of the constructor
     ModelStorage storage;
     std::vector<RegionInfo> regions;
     std::vector<AtomInfo> atoms;
     std::vector<BondInfo> bonds;
     bool periodic;
+    CoulombMethod coulombMethod;
+    double coulombCutoff, coulombAlpha, ewaldErrorTolerance;
+    bool useDispersion;
+    double dispersionCutoff;
     std::string scaleParameter;
     double scaleDefault, energyFactor;
     std::vector<std::string> derivatives;

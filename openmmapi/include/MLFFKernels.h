@@ -6,6 +6,7 @@
 #include "openmm/Platform.h"
 #include "openmm/System.h"
 #include <string>
+#include <vector>
 
 namespace OpenMM {
 
@@ -42,6 +43,42 @@ public:
      * @param force      the MLFFForce to copy the parameters from
      */
     virtual void copyParametersToContext(ContextImpl& context, const MLFFForce& force) = 0;
+
+    // The rest is asked for now and then.  All of it is about the present positions of the context,
+    // whatever was executed before, and about the mean of the ensemble, before scale parameter and
+    // energy factor.  MLFFForceImpl has checked that the models can answer.
+
+    /**
+     * Get the charges.
+     *
+     * @param context         the context with the positions
+     * @param[out] charges    [number of atoms] in the order of MLFFForce::addAtom(), e
+     */
+    virtual void getAtomCharges(ContextImpl& context, std::vector<double>& charges) = 0;
+    /**
+     * Get the terms of the energy.
+     *
+     * @param context            the context with the positions
+     * @param[out] components    [MLFF_N_COMPONENTS] in the order of mlff_component, kJ/mol
+     */
+    virtual void getEnergyComponents(ContextImpl& context, std::vector<double>& components) = 0;
+    /**
+     * Get the unbiased standard deviations of the members of an ensemble of two or more, see
+     * MLFFForce::getEnsembleDeviation().
+     *
+     * @param context        the context with the positions
+     * @param[out] energy    of the energy, kJ/mol
+     * @param[out] force     the largest, over the atoms, of that of the force, kJ/mol/nm
+     */
+    virtual void getEnsembleDeviation(ContextImpl& context, double& energy, double& force) = 0;
+    /**
+     * Get the second derivatives of the energy.
+     *
+     * @param context         the context with the positions
+     * @param[out] hessian    [3 n][3 n] in the order of MLFFForce::addAtom(), symmetric,
+     *                        kJ/mol/nm^2
+     */
+    virtual void computeHessian(ContextImpl& context, std::vector<double>& hessian) = 0;
 };
 
 } // namespace OpenMM

@@ -1,11 +1,13 @@
 #include "MLFFForce.h"
 #include "internal/MLFFException.h"
 #include "internal/MLFFForceImpl.h"
-#include "mlff.h"
+#include "mlff_longrange.h"
 #include "openmm/OpenMMException.h"
 #include <algorithm>
+#include <sstream>
 
 using namespace OpenMM;
+using std::map;
 using std::shared_ptr;
 using std::string;
 using std::to_string;
@@ -41,14 +43,48 @@ static shared_ptr<const mlff_model> loadMemory(const string& name, const string&
     return share(model);
 }
 
+static string listElements(const mlff_model_info& info) {
+    string all;
+    for (int i = 0; i < info.n_elements; i++)
+        all += string(all.empty() ? "" : " ") + mlff_element_symbol(info.elements[i]);
+    return all;
+}
+
+// One line of what members of an ensemble must have in common.
+static string describeKind(const mlff_model& model) {
+    const mlff_longrange_model& terms = *mlff_model_longrange(&model);
+    const mlff_model_info& info = *mlff_model_get_info(&model);
+    std::stringstream text;
+    text << info.display_name << ", cutoff " << 0.1*info.cutoff << " nm, " << info.n_layers
+         << " layers, " << (info.has_charges ? "charges" : "no charges") << ", "
+         << (info.has_spin ? "spin" : "no spin") << ", "
+         << (terms.coulomb ? "Coulomb" : "no Coulomb") << ", "
+         << (terms.dispersion ? "dispersion" : "no dispersion") << ", elements " << listElements(info);
+    return text.str();
+}
+
+static void checkSameKind(const mlff_model& first, const string& firstFile,
+                          const mlff_model& other, const string& otherFile) {
+    const string expected = describeKind(first);
+    const string found = describeKind(other);
+    if (found != expected)
+        throw OpenMMException("MLFFForce::addEnsembleMember(): " + otherFile + " (" + found +
+                              ") is not of the same kind as " + firstFile + " (" + expected +
+                              "): the members of an ensemble differ only in their weights");
+}
+
 MLFFForce::MLFFForce(const string& modelFile) :
-        modelFile(modelFile), model(loadFile(modelFile)), storage(Embedded), regions(1, {0.0, 1}),
-        periodic(false), scaleDefault(1.0), energyFactor(1.0) {
+        storage(Embedded), regions(1, {0.0, 1}), periodic(false), coulombMethod(Default),
+        coulombCutoff(0), coulombAlpha(0), ewaldErrorTolerance(0), useDispersion(true),
+        dispersionCutoff(0), scaleDefault(1.0), energyFactor(1.0) {
+    addMember({modelFile, loadFile(modelFile)});
 }
 
 MLFFForce::MLFFForce(const string& modelFile, const string& content) :
-        modelFile(modelFile), model(loadMemory(modelFile, content)), storage(Embedded),
-        regions(1, {0.0, 1}), periodic(false), scaleDefault(1.0), energyFactor(1.0) {
+        storage(Embedded), regions(1, {0.0, 1}), periodic(false), coulombMethod(Default),
+        coulombCutoff(0), coulombAlpha(0), ewaldErrorTolerance(0), useDispersion(true),
+        dispersionCutoff(0), scaleDefault(1.0), energyFactor(1.0) {
+    addMember({modelFile, loadMemory(modelFile, content)});
 }
 
 MLFFForce::~MLFFForce() {
@@ -57,28 +93,28 @@ MLFFForce::~MLFFForce() {
 // ------------------------------------------------------------------------------- model
 
 const string& MLFFForce::getModelFile() const {
-    return modelFile;
+    return members[0].file;
 }
 
 string MLFFForce::getModelHash() const {
-    return mlff_model_get_info(model.get())->sha256;
+    return mlff_model_get_info(members[0].model.get())->sha256;
 }
 
 string MLFFForce::getModelArchitecture() const {
-    return mlff_model_get_info(model.get())->display_name;
+    return mlff_model_get_info(members[0].model.get())->display_name;
 }
 
 double MLFFForce::getModelCutoff() const {
-    return 0.1*mlff_model_get_info(model.get())->cutoff;
+    return 0.1*mlff_model_get_info(members[0].model.get())->cutoff;
 }
 
 vector<int> MLFFForce::getModelElements() const {
-    const mlff_model_info* info = mlff_model_get_info(model.get());
+    const mlff_model_info* info = mlff_model_get_info(members[0].model.get());
     return vector<int>(info->elements, info->elements+info->n_elements);
 }
 
 bool MLFFForce::getModelHasCharges() const {
-    return mlff_model_get_info(model.get())->has_charges;
+    return mlff_model_get_info(members[0].model.get())->has_charges;
 }
 
 MLFFForce::ModelStorage MLFFForce::getModelStorage() const {
@@ -89,8 +125,44 @@ void MLFFForce::setModelStorage(ModelStorage storage) {
     this->storage = storage;
 }
 
-const mlff_model& MLFFForce::getModel() const {
-    return *model;
+// ---------------------------------------------------------------------------- ensemble
+
+int MLFFForce::addEnsembleMember(const string& modelFile) {
+    addMember({modelFile, loadFile(modelFile)});
+    return (int) members.size()-1;
+}
+
+int MLFFForce::addEnsembleMember(const string& modelFile, const string& content) {
+    addMember({modelFile, loadMemory(modelFile, content)});
+    return (int) members.size()-1;
+}
+
+// The mean of members makes sense only if they are the same kind of model.
+void MLFFForce::addMember(const MemberInfo& member) {
+    if (!members.empty())
+        checkSameKind(*members[0].model, members[0].file, *member.model, member.file);
+    members.push_back(member);
+}
+
+const MLFFForce::MemberInfo& MLFFForce::getMember(const char* method, int index) const {
+    checkIndex(method, "ensemble member", index, members.size());
+    return members[index];
+}
+
+int MLFFForce::getNumEnsembleMembers() const {
+    return (int) members.size();
+}
+
+const string& MLFFForce::getEnsembleMemberFile(int index) const {
+    return getMember("getEnsembleMemberFile", index).file;
+}
+
+string MLFFForce::getEnsembleMemberHash(int index) const {
+    return mlff_model_get_info(getMember("getEnsembleMemberHash", index).model.get())->sha256;
+}
+
+const mlff_model& MLFFForce::getModel(int member) const {
+    return *getMember("getModel", member).model;
 }
 
 // ----------------------------------------------------------------------------- regions
@@ -158,7 +230,7 @@ void MLFFForce::setBondParameters(int index, int particle1, int particle2) {
     bonds[index] = {particle1, particle2};
 }
 
-// ------------------------------------------------------------------- box and parameters
+// --------------------------------------------------------------------------------- box
 
 void MLFFForce::setUsesPeriodicBoundaryConditions(bool periodic) {
     this->periodic = periodic;
@@ -167,6 +239,59 @@ void MLFFForce::setUsesPeriodicBoundaryConditions(bool periodic) {
 bool MLFFForce::usesPeriodicBoundaryConditions() const {
     return periodic;
 }
+
+// ---------------------------------------------------------------- Coulomb and dispersion
+
+// Values are checked when a Context is created: whether one makes sense depends on the others.
+void MLFFForce::setCoulombMethod(CoulombMethod method) {
+    coulombMethod = method;
+}
+
+MLFFForce::CoulombMethod MLFFForce::getCoulombMethod() const {
+    return coulombMethod;
+}
+
+void MLFFForce::setCoulombCutoff(double cutoff) {
+    coulombCutoff = cutoff;
+}
+
+double MLFFForce::getCoulombCutoff() const {
+    return coulombCutoff;
+}
+
+void MLFFForce::setCoulombAlpha(double alpha) {
+    coulombAlpha = alpha;
+}
+
+double MLFFForce::getCoulombAlpha() const {
+    return coulombAlpha;
+}
+
+void MLFFForce::setEwaldErrorTolerance(double tolerance) {
+    ewaldErrorTolerance = tolerance;
+}
+
+double MLFFForce::getEwaldErrorTolerance() const {
+    return ewaldErrorTolerance;
+}
+
+void MLFFForce::setUseDispersion(bool use) {
+    useDispersion = use;
+}
+
+bool MLFFForce::getUseDispersion() const {
+    return useDispersion;
+}
+
+void MLFFForce::setDispersionCutoff(double cutoff) {
+    dispersionCutoff = cutoff;
+}
+
+double MLFFForce::getDispersionCutoff() const {
+    return dispersionCutoff;
+}
+
+// ------------------------------------------------------------------------------- scale
 
 void MLFFForce::setScaleParameter(const string& name) {
     scaleParameter = name;
@@ -210,9 +335,32 @@ double MLFFForce::getEnergyFactor() const {
 
 // ----------------------------------------------------------------------------- context
 
+static MLFFForceImpl& mlff(ForceImpl& impl) {
+    return dynamic_cast<MLFFForceImpl&>(impl);
+}
+
 void MLFFForce::updateParametersInContext(Context& context) {
-    dynamic_cast<MLFFForceImpl&>(getImplInContext(context))
-        .updateParametersInContext(getContextImpl(context));
+    mlff(getImplInContext(context)).updateParametersInContext(getContextImpl(context));
+}
+
+void MLFFForce::getAtomCharges(Context& context, vector<double>& charges) const {
+    mlff(getImplInContext(context)).getAtomCharges(getContextImpl(context), charges);
+}
+
+map<string, double> MLFFForce::getEnergyComponents(Context& context) const {
+    return mlff(getImplInContext(context)).getEnergyComponents(getContextImpl(context));
+}
+
+void MLFFForce::getEnsembleDeviation(Context& context, double& energy, double& force) const {
+    mlff(getImplInContext(context)).getEnsembleDeviation(getContextImpl(context), energy, force);
+}
+
+void MLFFForce::computeHessian(Context& context, vector<double>& hessian) const {
+    mlff(getImplInContext(context)).computeHessian(getContextImpl(context), hessian);
+}
+
+MLFFForce::CoulombMethod MLFFForce::getCoulombMethodInContext(Context& context) const {
+    return mlff(getImplInContext(context)).getCoulombMethod();
 }
 
 ForceImpl* MLFFForce::createImpl() const {

@@ -1,7 +1,8 @@
 #include "internal/MLFFForceImpl.h"
 #include "MLFFKernels.h"
 #include "internal/MLFFException.h"
-#include "mlff.h"
+#include "internal/MLFFSettings.h"
+#include "mlff_longrange.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/System.h"
 #include "openmm/internal/ContextImpl.h"
@@ -29,6 +30,7 @@ MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) : owner(owner) {
 
 void MLFFForceImpl::initialize(ContextImpl& context) {
     checkForce(context.getSystem());
+    coulombMethod = resolveCoulomb();
     fixed = readFixed();
     kernel = context.getPlatform().createKernel(CalcMLFFForceKernel::Name(), context);
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
@@ -66,12 +68,57 @@ void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
     context.systemChanged();
 }
 
+// ------------------------------------------------------------------------------ questions
+
+// OpenMM's own check that positions have been set; computes nothing.
+static void checkPositions(ContextImpl& context) {
+    context.calcForcesAndEnergy(false, false, 0);
+}
+
+void MLFFForceImpl::getAtomCharges(ContextImpl& context, vector<double>& charges) {
+    const mlff_model_info* info = mlff_model_get_info(&owner.getModel());
+    if (!info->has_charges)
+        fail("getAtomCharges(): the ", info->display_name, " model ", owner.getModelFile(),
+             " computes no charges");
+    checkPositions(context);
+    kernel.getAs<CalcMLFFForceKernel>().getAtomCharges(context, charges);
+}
+
+map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context) {
+    static const char* const names[MLFF_N_COMPONENTS] = {
+        "network", "elements", "coulomb_short_range", "coulomb", "dispersion"};
+    checkPositions(context);
+    vector<double> values;
+    kernel.getAs<CalcMLFFForceKernel>().getEnergyComponents(context, values);
+    const bool charges = mlff_model_get_info(&owner.getModel())->has_charges;
+    map<string, double> components;
+    for (int k = 0; k < MLFF_N_COMPONENTS; k++)
+        if (charges || k == MLFF_NETWORK || k == MLFF_ELEMENTS)
+            components[names[k]] = values[k];
+    return components;
+}
+
+void MLFFForceImpl::getEnsembleDeviation(ContextImpl& context, double& energy, double& force) {
+    if (owner.getNumEnsembleMembers() < 2)
+        fail("getEnsembleDeviation(): the force has one model, whose deviation from itself says "
+             "nothing: add others by addEnsembleMember()");
+    checkPositions(context);
+    kernel.getAs<CalcMLFFForceKernel>().getEnsembleDeviation(context, energy, force);
+}
+
+void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian) {
+    checkPositions(context);
+    kernel.getAs<CalcMLFFForceKernel>().computeHessian(context, hessian);
+}
+
 // ------------------------------------------------------------------------------ checks
 
 void MLFFForceImpl::checkForce(const System& system) const {
     checkRegions();
     checkAtoms(system);
+    checkSpin();
     checkBonds(system);
+    checkCoulomb();
     checkParameters();
 }
 
@@ -87,13 +134,18 @@ void MLFFForceImpl::checkRegions() const {
             fail("region ", i, " has a total charge of ", charge, ", but the ", info->display_name,
                  " model ", owner.getModelFile(), " knows no charges, so it would have no effect: "
                  "set it to 0 or use a model with charges");
+        if (charge != 0 && info->neutral_only)
+            fail("region ", i, " has a total charge of ", charge, ", but the ", info->display_name,
+                 " model ", owner.getModelFile(), " was made for neutral molecules only: set it to "
+                 "0 or use another model");
         if (multiplicity < 1)
             fail("the multiplicity of region ", i, " is ", multiplicity, ": expected 2S+1, that is "
                  "1 or more");
         if (multiplicity != 1 && !info->has_spin)
             fail("region ", i, " has a multiplicity of ", multiplicity, ", but the ",
-                 info->display_name, " model ", owner.getModelFile(), " knows no spin, so it would "
-                 "have no effect: set it to 1 or use a model with spin");
+                 info->display_name, " model ", owner.getModelFile(), " knows no spin",
+                 info->has_charges ? " (it is one for closed shells)" : "", ", so it would have no "
+                 "effect: set it to 1 or use a model with spin");
     }
 }
 
@@ -123,6 +175,34 @@ void MLFFForceImpl::checkAtoms(const System& system) const {
     }
 }
 
+// Of n electrons m-1 can be unpaired if the others make pairs. A region whose charge is no whole
+// number has no number of electrons.
+void MLFFForceImpl::checkSpin() const {
+    if (!mlff_model_get_info(&owner.getModel())->has_spin)
+        return;
+    vector<int> protons(owner.getNumRegions(), 0);
+    for (int i = 0; i < owner.getNumAtoms(); i++) {
+        int particle, atomicNumber, region;
+        owner.getAtomParameters(i, particle, atomicNumber, region);
+        protons[region] += atomicNumber;
+    }
+    for (int i = 0; i < owner.getNumRegions(); i++) {
+        double charge;
+        int multiplicity;
+        owner.getRegionParameters(i, charge, multiplicity);
+        const double electrons = protons[i]-charge;
+        if (protons[i] == 0 || charge != std::floor(charge))
+            continue;
+        if (multiplicity-1 > electrons || std::fmod(electrons-(multiplicity-1), 2) != 0)
+            fail("region ", i, " has a multiplicity of ", multiplicity, " and ", electrons,
+                 " electrons (", protons[i], " protons, total charge ", charge, "), which do not "
+                 "fit: with an ", std::fmod(electrons, 2) == 0 ? "even" : "odd",
+                 " number of electrons the multiplicity is ",
+                 std::fmod(electrons, 2) == 0 ? "odd (1, 3, ...)" : "even (2, 4, ...)",
+                 ", at most the number of electrons plus 1");
+    }
+}
+
 void MLFFForceImpl::checkBonds(const System& system) const {
     vector<int> regionOf(system.getNumParticles(), -1);
     for (int i = 0; i < owner.getNumAtoms(); i++) {
@@ -146,6 +226,88 @@ void MLFFForceImpl::checkBonds(const System& system) const {
                  ": regions are separate molecules");
     }
 }
+
+// -------------------------------------------------------------- Coulomb and dispersion
+
+static const char* nameOf(MLFFForce::CoulombMethod method) {
+    static const char* const names[] = {"Default", "NoCoulomb", "Simple", "DSF", "Ewald", "PME"};
+    return names[method];
+}
+
+static void checkNotNegative(const char* what, double value, const char* unit) {
+    if (!std::isfinite(value) || value < 0)
+        fail("the ", what, " is ", value, unit, ": expected a positive number, or 0 for the "
+             "published one");
+}
+
+// A value that the method does not read.
+static void checkUsed(bool used, const char* what, double value, const char* unit,
+                      const char* methods, MLFFForce::CoulombMethod method) {
+    if (!used && value != 0)
+        fail("the ", what, " is ", value, unit, ", which has no effect with the Coulomb method ",
+             nameOf(method), ": leave it at 0 or choose ", methods);
+}
+
+// The engine's rules in the words of this force; what it knows beyond them is resolveCoulomb()'s.
+void MLFFForceImpl::checkCoulomb() const {
+    const MLFFForce::CoulombMethod chosen = owner.getCoulombMethod();
+    if (chosen < MLFFForce::Default || chosen > MLFFForce::PME)
+        fail((int) chosen, " is not a Coulomb method: expected Default, NoCoulomb, Simple, DSF, "
+             "Ewald or PME");
+    checkNotNegative("Coulomb cutoff", owner.getCoulombCutoff(), " nm");
+    checkNotNegative("Coulomb alpha", owner.getCoulombAlpha(), "/nm");
+    checkNotNegative("Ewald error tolerance", owner.getEwaldErrorTolerance(), "");
+    checkNotNegative("dispersion cutoff", owner.getDispersionCutoff(), " nm");
+
+    const mlff_model_info* info = mlff_model_get_info(&owner.getModel());
+    const mlff_longrange_model* terms = mlff_model_longrange(&owner.getModel());
+    if (!terms->coulomb && chosen != MLFFForce::Default && chosen != MLFFForce::NoCoulomb)
+        fail("the Coulomb method is ", nameOf(chosen), ", but the ", info->display_name, " model ",
+             owner.getModelFile(), " has no Coulomb energy, so it would have no effect: leave it "
+             "at Default");
+    const bool periodic = owner.usesPeriodicBoundaryConditions();
+    if (chosen == MLFFForce::Simple && periodic)
+        fail("the Coulomb method Simple sums all pairs of an open system, but this force uses "
+             "periodic boundary conditions: choose DSF (the default there), Ewald, PME or "
+             "NoCoulomb, or call setUsesPeriodicBoundaryConditions(false) for a molecule in "
+             "vacuum");
+    if ((chosen == MLFFForce::Ewald || chosen == MLFFForce::PME) && !periodic)
+        fail("the Coulomb method ", nameOf(chosen), " needs periodic boundary conditions, which "
+             "this force does not use: choose Simple (the default without), DSF or NoCoulomb, or "
+             "call setUsesPeriodicBoundaryConditions(true)");
+
+    MLFFForce::CoulombMethod method = (terms->coulomb ? chosen : MLFFForce::NoCoulomb);
+    if (method == MLFFForce::Default)
+        method = (periodic ? MLFFForce::DSF : MLFFForce::Simple);
+    const bool dsf = (method == MLFFForce::DSF);
+    const bool ewald = (method == MLFFForce::Ewald || method == MLFFForce::PME);
+    checkUsed(dsf, "Coulomb cutoff", owner.getCoulombCutoff(), " nm", "DSF", method);
+    checkUsed(dsf, "Coulomb alpha", owner.getCoulombAlpha(), "/nm", "DSF", method);
+    checkUsed(ewald, "Ewald error tolerance", owner.getEwaldErrorTolerance(), "", "Ewald or PME",
+              method);
+    if (owner.getDispersionCutoff() != 0 && !(terms->dispersion && owner.getUseDispersion()))
+        fail("the dispersion cutoff is ", owner.getDispersionCutoff(), " nm, which has no effect: ",
+             terms->dispersion ? "dispersion is switched off by setUseDispersion(false)" :
+             "the model " + owner.getModelFile() + " has no dispersion", "; leave it at 0");
+}
+
+// What the engine makes of the settings, for every member: it refuses what the model files cannot
+// give.
+MLFFForce::CoulombMethod MLFFForceImpl::resolveCoulomb() const {
+    const mlff_settings settings = readMLFFSettings(owner);
+    MLFFForce::CoulombMethod method = MLFFForce::NoCoulomb;
+    for (int k = 0; k < owner.getNumEnsembleMembers(); k++) {
+        mlff_longrange resolved;
+        mlff_error err;
+        checkMLFFStatus(mlff_longrange_resolve(mlff_model_longrange(&owner.getModel(k)), &settings,
+                                               owner.usesPeriodicBoundaryConditions(), &resolved,
+                                               &err), err, owner.getEnsembleMemberFile(k));
+        method = static_cast<MLFFForce::CoulombMethod>(resolved.coulomb);
+    }
+    return method;
+}
+
+// ------------------------------------------------------------------------ scale and factor
 
 void MLFFForceImpl::checkParameters() const {
     if (!std::isfinite(owner.getEnergyFactor()))
@@ -175,11 +337,19 @@ MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
         now.particles.push_back(particle);
     }
     now.bonds = getBondedParticles();
+    now.members = owner.getNumEnsembleMembers();
+    now.settings = readMLFFSettings(owner);
     now.periodic = owner.usesPeriodicBoundaryConditions();
     now.scaleParameter = owner.getScaleParameter();
     for (int i = 0; i < owner.getNumEnergyParameterDerivatives(); i++)
         now.derivatives.push_back(owner.getEnergyParameterDerivativeName(i));
     return now;
+}
+
+static bool sameSettings(const mlff_settings& a, const mlff_settings& b) {
+    return a.coulomb == b.coulomb && a.coulomb_cutoff == b.coulomb_cutoff &&
+           a.coulomb_alpha == b.coulomb_alpha && a.ewald_tolerance == b.ewald_tolerance &&
+           a.dispersion == b.dispersion && a.dispersion_cutoff == b.dispersion_cutoff;
 }
 
 void MLFFForceImpl::checkUnchanged() const {
@@ -197,6 +367,11 @@ void MLFFForceImpl::checkUnchanged() const {
         fail(method, "the bonds have changed", remedy);
     if (now.periodic != fixed.periodic)
         fail(method, "the use of periodic boundary conditions has changed", remedy);
+    if (now.members != fixed.members)
+        fail(method, "the ensemble has changed from ", fixed.members, " to ", now.members,
+             " members", remedy);
+    if (!sameSettings(now.settings, fixed.settings))
+        fail(method, "the Coulomb or dispersion settings have changed", remedy);
     if (now.scaleParameter != fixed.scaleParameter || now.derivatives != fixed.derivatives)
         fail(method, "the scale parameter or its derivative has changed", remedy);
 }

@@ -24,16 +24,21 @@ using std::to_string;
  *
  * <tt><pre>
  *    <Force type="MLFFForce" version="1" name=... forceGroup=... periodic=... energyFactor=...
- *           scaleParameter=... scaleParameterDefaultValue=...>
+ *           scaleParameter=... scaleParameterDefaultValue=... coulombMethod=... coulombCutoff=...
+ *           coulombAlpha=... ewaldErrorTolerance=... useDispersion=... dispersionCutoff=...>
  *        <Model storage="embedded" file=... size=... sha256=...>
  *            <Part base64=.../> ...          (storage="path": no parts, the file must be there)
  *        </Model>
+ *        <EnsembleMembers> <Model .../> ... </EnsembleMembers>     (members 1, 2, ...)
  *        <Regions> <Region charge=... multiplicity=.../> ... </Regions>
  *        <Atoms> <Atom particle=... atomicNumber=... region=.../> ... </Atoms>
  *        <Bonds> <Bond particle1=... particle2=.../> ... </Bonds>
  *        <EnergyParameterDerivatives> <Parameter name=.../> </EnergyParameterDerivatives>
  *    </Force>
  * </pre></tt>
+ *
+ * coulombMethod is the number in MLFFForce::CoulombMethod.  It and what follows it, and
+ * EnsembleMembers, may be absent: their defaults hold.
  */
 class MLFFForceProxy : public SerializationProxy {
 public:
@@ -42,8 +47,10 @@ public:
     void serialize(const void* object, SerializationNode& node) const;
     void* deserialize(const SerializationNode& node) const;
 private:
-    static void saveModel(const MLFFForce& force, SerializationNode& node);
-    static std::unique_ptr<MLFFForce> loadModel(const SerializationNode& node);
+    static void saveModel(const MLFFForce& force, int member, SerializationNode& node);
+    static void loadModel(const SerializationNode& node, std::unique_ptr<MLFFForce>& force);
+    static void saveLongRange(const MLFFForce& force, SerializationNode& node);
+    static void loadLongRange(const SerializationNode& node, MLFFForce& force);
 };
 
 // ------------------------------------------------------------------------------ base64
@@ -102,14 +109,14 @@ static string sha256(const string& content) {
     return hex;
 }
 
-void MLFFForceProxy::saveModel(const MLFFForce& force, SerializationNode& node) {
+void MLFFForceProxy::saveModel(const MLFFForce& force, int member, SerializationNode& node) {
     size_t size;
     const auto* bytes = static_cast<const unsigned char*>(
-        mlff_model_get_bytes(&force.getModel(), &size));
+        mlff_model_get_bytes(&force.getModel(member), &size));
     const bool embedded = (force.getModelStorage() == MLFFForce::Embedded);
     node.setStringProperty("storage", embedded ? "embedded" : "path");
-    node.setStringProperty("file", force.getModelFile());
-    node.setStringProperty("sha256", force.getModelHash());
+    node.setStringProperty("file", force.getEnsembleMemberFile(member));
+    node.setStringProperty("sha256", force.getEnsembleMemberHash(member));
     node.setLongProperty("size", (long long) size);
     if (!embedded)
         return;
@@ -125,40 +132,95 @@ static string readParts(const SerializationNode& node) {
     return content;
 }
 
-static string readFile(const string& path, const string& expectedHash) {
-    std::ifstream file(path, std::ios::binary);
-    string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (!file.is_open() || file.bad())
-        throw OpenMMException("MLFFForce: this XML refers to the model file " + path +
-                              " (SHA-256 " + expectedHash + "), which cannot be read: put it "
-                              "there, or save the System with the model embedded");
-    return content;
+[[noreturn]] static void failHash(const string& what, const SerializationNode& node,
+                                  const string& found, size_t size) {
+    throw OpenMMException("MLFFForce: " + what + ": expected SHA-256 " +
+                          node.getStringProperty("sha256") + ", found " + found + " (" +
+                          to_string(size) + " bytes, expected " +
+                          node.getStringProperty("size", "?") + ")");
 }
 
-std::unique_ptr<MLFFForce> MLFFForceProxy::loadModel(const SerializationNode& node) {
-    const string storage = node.getStringProperty("storage");
+// The first model makes the force, the others become members of its ensemble.
+template <class... Arguments>
+static void addModel(std::unique_ptr<MLFFForce>& force, const Arguments&... arguments) {
+    if (force)
+        force->addEnsembleMember(arguments...);
+    else
+        force = std::make_unique<MLFFForce>(arguments...);
+}
+
+static void loadEmbedded(const SerializationNode& node, std::unique_ptr<MLFFForce>& force) {
+    const string content = readParts(node);
+    const string found = sha256(content);
+    if (found != node.getStringProperty("sha256"))
+        failHash("the model in this XML is damaged", node, found, content.size());
+    addModel(force, node.getStringProperty("file"), content);
+}
+
+// The file at a path is no model, or not there.
+[[noreturn]] static void failToLoad(const SerializationNode& node, const string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (file.is_open() && !file.bad())
+        failHash("the model file " + path + " is not the one that this XML was saved with", node,
+                 sha256(content), content.size());
+    throw OpenMMException("MLFFForce: this XML refers to the model file " + path + " (SHA-256 " +
+                          node.getStringProperty("sha256") + "), which cannot be read: put it "
+                          "there, or save the System with the model embedded");
+}
+
+// By its path, because a model may take its dispersion table from a second file beside it; the
+// hash is that of both.
+static void loadFromPath(const SerializationNode& node, std::unique_ptr<MLFFForce>& force) {
     const string path = node.getStringProperty("file");
-    const string expected = node.getStringProperty("sha256");
-    if (storage != "embedded" && storage != "path")
+    try {
+        addModel(force, path);
+    }
+    catch (const OpenMMException&) {
+        failToLoad(node, path);
+    }
+    const int added = force->getNumEnsembleMembers()-1;
+    const string found = force->getEnsembleMemberHash(added);
+    if (found == node.getStringProperty("sha256"))
+        return;
+    size_t size;
+    mlff_model_get_bytes(&force->getModel(added), &size);
+    failHash("the model file " + path + " (with its dispersion table, where that is a file of its "
+             "own) is not the one that this XML was saved with", node, found, size);
+}
+
+void MLFFForceProxy::loadModel(const SerializationNode& node, std::unique_ptr<MLFFForce>& force) {
+    const string storage = node.getStringProperty("storage");
+    if (storage == "embedded")
+        loadEmbedded(node, force);
+    else if (storage == "path")
+        loadFromPath(node, force);
+    else
         throw OpenMMException("MLFFForce: this XML carries its model by the unknown way '" +
                               storage + "': expected 'embedded' or 'path'");
-    const bool embedded = (storage == "embedded");
-    const string content = embedded ? readParts(node) : readFile(path, expected);
-    const string found = sha256(content);
-    if (found != expected) {
-        const string what = embedded ? "the model in this XML is damaged"
-                                     : "the model file " + path + " is not the one that this "
-                                       "XML was saved with";
-        throw OpenMMException("MLFFForce: " + what + ": expected SHA-256 " + expected +
-                              ", found " + found + " (" + to_string(content.size()) +
-                              " bytes, expected " + node.getStringProperty("size", "?") + ")");
-    }
-    auto force = std::make_unique<MLFFForce>(path, content);
-    force->setModelStorage(embedded ? MLFFForce::Embedded : MLFFForce::Path);
-    return force;
+    force->setModelStorage(storage == "embedded" ? MLFFForce::Embedded : MLFFForce::Path);
 }
 
 // ------------------------------------------------------------------------------- force
+
+void MLFFForceProxy::saveLongRange(const MLFFForce& force, SerializationNode& node) {
+    node.setIntProperty("coulombMethod", force.coulombMethod);
+    node.setDoubleProperty("coulombCutoff", force.coulombCutoff);
+    node.setDoubleProperty("coulombAlpha", force.coulombAlpha);
+    node.setDoubleProperty("ewaldErrorTolerance", force.ewaldErrorTolerance);
+    node.setBoolProperty("useDispersion", force.useDispersion);
+    node.setDoubleProperty("dispersionCutoff", force.dispersionCutoff);
+}
+
+void MLFFForceProxy::loadLongRange(const SerializationNode& node, MLFFForce& force) {
+    force.coulombMethod = static_cast<MLFFForce::CoulombMethod>(
+        node.getIntProperty("coulombMethod", MLFFForce::Default));
+    force.coulombCutoff = node.getDoubleProperty("coulombCutoff", 0);
+    force.coulombAlpha = node.getDoubleProperty("coulombAlpha", 0);
+    force.ewaldErrorTolerance = node.getDoubleProperty("ewaldErrorTolerance", 0);
+    force.useDispersion = node.getBoolProperty("useDispersion", true);
+    force.dispersionCutoff = node.getDoubleProperty("dispersionCutoff", 0);
+}
 
 void MLFFForceProxy::serialize(const void* object, SerializationNode& node) const {
     const MLFFForce& force = *static_cast<const MLFFForce*>(object);
@@ -169,7 +231,11 @@ void MLFFForceProxy::serialize(const void* object, SerializationNode& node) cons
     node.setDoubleProperty("energyFactor", force.energyFactor);
     node.setStringProperty("scaleParameter", force.scaleParameter);
     node.setDoubleProperty("scaleParameterDefaultValue", force.scaleDefault);
-    saveModel(force, node.createChildNode("Model"));
+    saveLongRange(force, node);
+    saveModel(force, 0, node.createChildNode("Model"));
+    SerializationNode& members = node.createChildNode("EnsembleMembers");
+    for (int k = 1; k < force.getNumEnsembleMembers(); k++)
+        saveModel(force, k, members.createChildNode("Model"));
 
     SerializationNode& regions = node.createChildNode("Regions");
     for (const auto& region : force.regions)
@@ -196,13 +262,19 @@ void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
                               " of the force, this plugin reads versions 1 to " +
                               to_string(VERSION) + ": use the plugin that wrote it, or a newer "
                               "one");
-    std::unique_ptr<MLFFForce> force = loadModel(node.getChildNode("Model"));
+    std::unique_ptr<MLFFForce> force;
+    loadModel(node.getChildNode("Model"), force);
+    for (const auto& child : node.getChildren())
+        if (child.getName() == "EnsembleMembers")
+            for (const auto& member : child.getChildren())
+                loadModel(member, force);
     force->setName(node.getStringProperty("name"));
     force->setForceGroup(node.getIntProperty("forceGroup"));
     force->periodic = node.getBoolProperty("periodic");
     force->energyFactor = node.getDoubleProperty("energyFactor");
     force->scaleParameter = node.getStringProperty("scaleParameter");
     force->scaleDefault = node.getDoubleProperty("scaleParameterDefaultValue");
+    loadLongRange(node, *force);
 
     force->regions.clear();
     for (const auto& region : node.getChildNode("Regions").getChildren())

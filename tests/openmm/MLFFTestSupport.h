@@ -15,6 +15,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <random>
 #include <sstream>
@@ -120,6 +121,12 @@ struct Golden {
     vector<Vec3> forces;            // kJ/mol/nm
     vector<int> region;             // of each atom; empty: one region without charge
     vector<double> charge, spin;    // of each region: e, 2S+1
+    // models with charges only
+    string coulomb;                 // "none", "simple", "dsf", "ewald"; "": the default
+    double coulombCutoff = 0, coulombAlpha = 0, dispersionCutoff = 0;  // nm, 1/nm, nm
+    bool dispersion = true;
+    vector<double> charges;         // of each atom, e
+    std::map<string, double> components;  // kJ/mol, as getEnergyComponents() names them
     int size() const {
         return (int) numbers.size();
     }
@@ -189,22 +196,34 @@ inline vector<string> listGoldens(const string& place) {
     return paths;
 }
 
-/*
- * The expected values of models with charges (tests/data/aimnet2): one line of JSON a system. Of
- * its methods the first counts, which must be the default one.
- */
-class JsonLine {
+/* Some JSON, read by its keys: the first of a name counts, however deep. Texts hold no brackets. */
+class Json {
 public:
-    explicit JsonLine(const string& text) : text(text) {}
-    bool has(const string& key) const {
-        return text.find("\"" + key + "\":") != string::npos;
+    explicit Json(const string& text) : text(text) {}
+    bool contains(const string& part) const {
+        return text.find(part) != string::npos;
     }
-    /* All numbers of a value, however deep; texts are skipped. */
-    vector<double> numbers(const string& key) const {
-        const char* p = value(key);
-        vector<double> found;
+    bool has(const string& key) const {
+        return contains("\"" + key + "\":");
+    }
+    /* The value of a key. */
+    Json at(const string& key) const {
+        const size_t found = text.find("\"" + key + "\":");
+        if (found == string::npos)
+            throw OpenMMException("golden: no key " + key);
+        const size_t begin = text.find_first_not_of(" \n", found+key.size()+3);
+        size_t end = begin;
         int depth = 0;
-        do {
+        do
+            depth += (text[end] == '[' || text[end] == '{') - (text[end] == ']' || text[end] == '}');
+        while (++end < text.size() && (depth > 0 || !strchr(",]} \n", text[end])));
+        return Json(text.substr(begin, end-begin));
+    }
+    /* All numbers of a value, however deep. */
+    vector<double> numbers(const string& key) const {
+        const Json value = at(key);
+        vector<double> found;
+        for (const char* p = value.text.c_str(); *p;)
             if (*p == '"')
                 p = strchr(p+1, '"')+1;
             else if (*p == '-' || (*p >= '0' && *p <= '9')) {
@@ -212,73 +231,161 @@ public:
                 found.push_back(strtod(p, &end));
                 p = end;
             }
-            else {
-                depth += (*p == '[' || *p == '{') - (*p == ']' || *p == '}');
+            else
                 p++;
-            }
-        } while (*p && (depth > 0 || *p == '"'));
         return found;
     }
+    double number(const string& key, double otherwise = NAN) const {
+        return has(key) ? numbers(key).at(0) : otherwise;
+    }
     string word(const string& key) const {
-        const char* p = strchr(value(key), '"')+1;
-        return string(p, strchr(p, '"'));
+        const string value = at(key).text;
+        return value.substr(1, value.size()-2);
     }
 private:
-    const char* value(const string& key) const {
-        const size_t at = text.find("\"" + key + "\":");
-        if (at == string::npos)
-            throw OpenMMException("golden: no key " + key);
-        const char* p = text.c_str()+at+key.size()+3;
-        return p+strspn(p, " ");
-    }
     string text;
 };
 
-inline Golden readChargedGolden(const string& model, const string& line) {
-    const JsonLine json(line);
-    Golden g;
-    g.name = json.word("name");
-    g.model = model;
+inline vector<Vec3> vectors(const vector<double>& x, double unit) {
+    vector<Vec3> v;
+    for (size_t i = 0; i+2 < x.size(); i += 3)
+        v.push_back(Vec3(x[i], x[i+1], x[i+2])*unit);
+    return v;
+}
+
+inline void readSystem(const Json& json, Golden& g) {
     for (double z : json.numbers("numbers"))
         g.numbers.push_back((int) z);
-    const vector<double> x = json.numbers("coord"), f = json.numbers("forces");
-    for (int i = 0; i < g.size(); i++) {
-        g.positions.push_back(Vec3(x.at(3*i), x.at(3*i+1), x.at(3*i+2))*0.1);
-        g.forces.push_back(Vec3(f.at(3*i), f.at(3*i+1), f.at(3*i+2))*(10*KJMOL_PER_EV));
-    }
-    const vector<double> cell = json.numbers("cell");
-    g.periodic = (cell.size() == 9);
-    for (int a = 0; g.periodic && a < 3; a++)
-        g.box[a] = Vec3(cell[3*a], cell[3*a+1], cell[3*a+2])*0.1;
+    g.positions = vectors(json.numbers("coord"), 0.1);
+    const vector<Vec3> cell = vectors(json.numbers("cell"), 0.1);
+    g.periodic = (cell.size() == 3);
+    std::copy(cell.begin(), cell.end(), g.box);
+}
+
+/* tests/data/aimnet2: one line a system, one Golden for each of its methods. */
+inline Golden readMethod(Golden g, const Json& json) {
+    static const char* const names[5][2] = {
+        {"network", "network"}, {"elements", "elements"}, {"coulomb_short", "coulomb_short_range"},
+        {"coulomb_full", "coulomb"}, {"dispersion", "dispersion"}};
+    g.coulomb = json.word("coulomb");
+    g.name += " " + g.coulomb;
+    g.coulombCutoff = 0.1*json.number("coulomb_cutoff", 0);
+    g.coulombAlpha = 10*json.number("coulomb_alpha", 0);
+    g.dispersionCutoff = 0.1*json.number("dispersion_cutoff", 0);
+    g.dispersion = !json.contains("\"dispersion\": false");
     g.energy = 0;
-    for (double component : json.numbers("components"))
-        g.energy += KJMOL_PER_EV*component;
-    for (double r : json.numbers("region"))
-        g.region.push_back((int) r);
-    g.charge = json.numbers("total_charge");
-    g.spin = json.numbers("multiplicity");
+    for (const auto& name : names) {
+        g.components[name[1]] = KJMOL_PER_EV*json.at("components").number(name[0]);
+        g.energy += g.components[name[1]];
+    }
+    g.forces = vectors(json.numbers("forces"), 10*KJMOL_PER_EV);
+    g.charges = json.numbers("charges");
     return g;
 }
 
-/* The systems of a model whose first method is the one that a force has by default. */
+/* All systems and methods of a model. */
 inline vector<Golden> chargedGoldens(const string& model) {
+    const string mark = "{\"coulomb\":";
     std::ifstream in(folder("MLFF_TEST_DATA") + "/aimnet2/" + model + ".json");
     vector<Golden> goldens;
     string line;
     while (std::getline(in, line)) {
-        const size_t begin = line.find("{\"name\""), methods = line.find("{\"coulomb\"");
-        if (begin == string::npos || methods == string::npos)
+        const size_t begin = line.find("{\"name\"");
+        if (begin == string::npos)
             continue;
-        line = line.substr(begin, line.find("{\"coulomb\"", methods+1)-begin);
-        const JsonLine json(line);
-        if (json.has("coulomb_cutoff") || json.has("dispersion_cutoff"))
-            continue;
-        const Golden g = readChargedGolden(model, line);
-        const string method = json.word("coulomb");
-        if (method == "none" || method == (g.periodic ? "dsf" : "simple"))
-            goldens.push_back(g);
+        const Json json(line.substr(begin));
+        Golden g;
+        g.name = json.word("name");
+        g.model = model;
+        readSystem(json, g);
+        for (double r : json.numbers("region"))
+            g.region.push_back((int) r);
+        g.charge = json.numbers("total_charge");
+        g.spin = json.numbers("multiplicity");
+        for (size_t at = line.find(mark); at != string::npos; at = line.find(mark, at+1))
+            goldens.push_back(readMethod(g, Json(line.substr(at, line.find(mark, at+1)-at))));
     }
     return goldens;
+}
+
+/* One of them by the beginning of its name, "system method". */
+inline Golden chargedGolden(const string& model, const string& name) {
+    for (const Golden& g : chargedGoldens(model))
+        if (g.name.compare(0, name.size(), name) == 0)
+            return g;
+    throw OpenMMException("golden: no " + name + " of " + model);
+}
+
+/* ../shared/golden/aimnet2: a file a system, values of the original implementation. */
+struct SharedGolden {
+    vector<Golden> methods;         // member 0 by each method
+    string ensembleMethod;
+    double energyMean, energyDeviation;  // kJ/mol, of members 0 to 3
+    vector<Vec3> forcesMean;        // kJ/mol/nm
+    vector<double> chargesMean;     // e
+};
+
+inline Golden readSharedMethod(Golden g, const Json& methods, const string& method) {
+    static const char* const names[5][2] = {
+        {"nn", "network"}, {"sae", "elements"}, {"sr_coulomb_subtracted", "coulomb_short_range"},
+        {"coulomb_full", "coulomb"}, {"d3", "dispersion"}};
+    const Json json = methods.at(method), components = json.at("components");
+    g.coulomb = (method == "ewald_converged" ? "ewald" : method);
+    g.name += " " + g.coulomb;
+    g.energy = KJMOL_PER_EV*json.number("energy");
+    for (const auto& name : names)
+        g.components[name[1]] = KJMOL_PER_EV*components.at(name[0]).number("energy");
+    g.forces = vectors(json.numbers("forces"), 10*KJMOL_PER_EV);
+    g.charges = json.numbers("charges");
+    return g;
+}
+
+inline SharedGolden readSharedGolden(const string& path) {
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    const Json head(text.str()), json(text.str().substr(text.str().find("\"numbers\":")));
+    const Json methods = json.at("methods"), ensemble = json.at("ensemble4");
+    Golden g;
+    g.name = head.word("name");
+    g.model = head.word("model");
+    readSystem(json, g);
+    g.charge = {json.number("charge")};
+    g.spin = {1};
+    SharedGolden shared;
+    for (const char* method : {"simple", "dsf", "ewald_converged"})
+        if (methods.has(method))
+            shared.methods.push_back(readSharedMethod(g, methods, method));
+    shared.ensembleMethod = ensemble.word("method");
+    shared.energyMean = KJMOL_PER_EV*ensemble.number("energy_mean");
+    shared.energyDeviation = KJMOL_PER_EV*ensemble.number("energy_std_unbiased");
+    shared.forcesMean = vectors(ensemble.numbers("forces_mean"), 10*KJMOL_PER_EV);
+    shared.chargesMean = ensemble.numbers("charges_mean");
+    return shared;
+}
+
+// ------------------------------------------------------------------------------ models
+
+inline string readContent(const string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return string{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/* A model file's content with all numbers (float32) of one tensor multiplied: another model of the
+   same kind. */
+inline string scaleTensor(string content, const string& tensor, float factor) {
+    uint64_t headerSize;
+    memcpy(&headerSize, content.data(), sizeof headerSize);
+    const Json header(content.substr(8, headerSize));
+    const vector<double> range = header.at(tensor).numbers("data_offsets");
+    for (size_t k = (size_t) range.at(0); k < (size_t) range.at(1); k += sizeof(float)) {
+        float value;
+        char* at = &content.at(8+headerSize+k);
+        memcpy(&value, at, sizeof value);
+        value *= factor;
+        memcpy(at, &value, sizeof value);
+    }
+    return content;
 }
 
 // ----------------------------------------------------------------------------- systems
@@ -301,6 +408,19 @@ inline vector<std::pair<int, int> > findBonds(const Golden& g) {
     return bonds;
 }
 
+/* How the golden's charges interact. */
+inline void chooseMethods(MLFFForce& force, const Golden& g) {
+    static const std::map<string, MLFFForce::CoulombMethod> methods = {
+        {"", MLFFForce::Default}, {"none", MLFFForce::NoCoulomb}, {"simple", MLFFForce::Simple},
+        {"dsf", MLFFForce::DSF}, {"ewald", MLFFForce::Ewald}, {"pme", MLFFForce::PME}};
+    force.setCoulombMethod(methods.at(g.coulomb));
+    force.setCoulombCutoff(g.coulombCutoff);
+    force.setCoulombAlpha(g.coulombAlpha);
+    force.setEwaldErrorTolerance(g.coulomb == "ewald" ? 1e-12 : 0);  // the values are converged
+    force.setUseDispersion(g.dispersion);
+    force.setDispersionCutoff(g.dispersionCutoff);
+}
+
 /* A force for all atoms of a golden; particle k + first is atom k. The caller owns it. */
 inline MLFFForce* makeForce(const Golden& g, int first = 0, bool withBonds = false) {
     auto* force = new MLFFForce(findModel(g.model));
@@ -315,6 +435,7 @@ inline MLFFForce* makeForce(const Golden& g, int first = 0, bool withBonds = fal
         for (auto [i, j] : findBonds(g))
             force->addBond(first+i, first+j);
     force->setUsesPeriodicBoundaryConditions(g.periodic);
+    chooseMethods(*force, g);
     return force;
 }
 

@@ -5,71 +5,9 @@
 #ifndef TEST_MLFFFORCE_H_
 #define TEST_MLFFFORCE_H_
 
-#include "MLFFTestSupport.h"
+#include "TestMLFFForceCharges.h"
 
 namespace mlfftest {
-
-/* Tolerances against the values of other codes, which are in eV. A float platform is allowed
-   2e-6 eV an atom, and 2e-5 of the largest force or 2e-5 eV/angstrom. */
-struct TestPlatform {
-    string name;
-    std::map<string, string> properties;
-    double energy;           // eV
-    double energyPerAtom;    // eV, added
-    double force;            // eV/angstrom
-    double forceRelative;    // of the largest force; the larger of the two holds
-    bool checksPositions;    // OpenMM itself refuses NaN there, before any force sees it
-};
-
-static TestPlatform testPlatform;
-
-static double energyTolerance(int numAtoms) {
-    return KJMOL_PER_EV*(testPlatform.energy + numAtoms*testPlatform.energyPerAtom);
-}
-
-static double forceTolerance(double largestForce) {
-    return std::max(10*KJMOL_PER_EV*testPlatform.force, testPlatform.forceRelative*largestForce);
-}
-
-/* A Context on the platform under test, with what it needs to live. */
-struct Simulation {
-    System& system;
-    VerletIntegrator integrator;
-    Context context;
-    Simulation(System& system, const vector<Vec3>& positions, double stepSize = 1e-4) :
-            system(system), integrator(stepSize),
-            context(system, integrator, Platform::getPlatformByName(testPlatform.name),
-                    testPlatform.properties) {
-        context.setPositions(positions);
-    }
-    State evaluate(int groups = -1) {
-        return context.getState(State::Energy | State::Forces | State::ParameterDerivatives, false,
-                                groups);
-    }
-    double energy(int groups = -1) {
-        return context.getState(State::Energy, false, groups).getPotentialEnergy();
-    }
-};
-
-static void checkGolden(const Golden& g, const State& state, const char* what) {
-    const double tolerance = energyTolerance(g.size());
-    const double forceTol = forceTolerance(largest(g.forces));
-    const double energyError = fabs(state.getPotentialEnergy()-g.energy);
-    const double forceError = largestDifference(state.getForces(), g.forces);
-    CHECK(energyError <= tolerance);
-    CHECK(forceError <= forceTol);
-    if (!(energyError <= tolerance && forceError <= forceTol))
-        printf("    %s, %s: energy off by %.3g of %.3g kJ/mol, forces by %.3g of %.3g kJ/mol/nm\n",
-               g.name.c_str(), what, energyError, tolerance, forceError, forceTol);
-}
-
-// Equal up to the platform's rounding: energies in kJ/mol, forces of the same n atoms.
-static void checkSame(const State& expected, const State& found, int numAtoms) {
-    CHECK_NEAR(expected.getPotentialEnergy(), found.getPotentialEnergy(),
-               energyTolerance(numAtoms));
-    CHECK_NEAR(0, largestDifference(expected.getForces(), found.getForces()),
-               forceTolerance(largest(expected.getForces())));
-}
 
 // --------------------------------------------------------------- energies and forces
 
@@ -101,46 +39,6 @@ static void testGoldens() {
     }
     printf("    %d goldens, worst deviation: energy %.2e eV, force %.2e eV/angstrom\n", count,
            worstEnergy/KJMOL_PER_EV, worstForce/KJMOL_PER_EV/10);
-}
-
-// Models with charges: total charges and multiplicities of one and of several regions, Coulomb and
-// dispersion by the model's default. Values: tests/data/aimnet2/README.md.
-static void testChargedGoldens() {
-    double worstEnergy = 0, worstForce = 0;
-    int count = 0;
-    for (const char* model : {"published-4x4", "open-shell-3x5", "neutral-2x3"})
-        for (const Golden& g : chargedGoldens(model)) {
-            System system;
-            addParticles(system, g);
-            system.addForce(makeForce(g));
-            Simulation simulation(system, g.positions);
-            const State state = simulation.evaluate();
-            checkGolden(g, state, model);
-            worstEnergy = std::max(worstEnergy, fabs(state.getPotentialEnergy()-g.energy));
-            worstForce = std::max(worstForce, largestDifference(state.getForces(), g.forces));
-            count++;
-        }
-    CHECK(count >= 10);
-    printf("    %d goldens with charges, worst deviation: energy %.2e eV, force %.2e eV/angstrom\n",
-           count, worstEnergy/KJMOL_PER_EV, worstForce/KJMOL_PER_EV/10);
-}
-
-// A changed total charge acts at once, as in a new Context.
-static void testUpdateCharge() {
-    const vector<Golden> all = chargedGoldens("published-4x4");
-    CHECK(all.size() > 1);
-    const Golden& g = all.at(0);
-    System system;
-    addParticles(system, g);
-    MLFFForce* force = makeForce(g);
-    CHECK(force->getModelHasCharges());
-    force->setRegionParameters(0, -2);
-    system.addForce(force);
-    Simulation simulation(system, g.positions);
-    CHECK(fabs(simulation.energy()-g.energy) > 1);
-    force->setRegionParameters(0, g.charge[0]);
-    force->updateParametersInContext(simulation.context);
-    checkGolden(g, simulation.evaluate(), "charge updated");
 }
 
 // Atoms in any order, between particles that the network does not describe: those feel nothing.
@@ -712,8 +610,6 @@ static void testAtomsAtOnePlace() {
 
 static int runPlatformTests() {
     RUN(testGoldens);
-    RUN(testChargedGoldens);
-    RUN(testUpdateCharge);
     RUN(testSubsetInAnyOrder);
     RUN(testFiniteDifference);
     RUN(testVirtualSite);
@@ -736,6 +632,7 @@ static int runPlatformTests() {
     RUN(testEnergyConservation);
     RUN(testNonFinitePositions);
     RUN(testAtomsAtOnePlace);
+    runChargeTests();
     return check_report(("MLFFForce on " + testPlatform.name).c_str());
 }
 

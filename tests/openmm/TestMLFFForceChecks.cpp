@@ -43,6 +43,18 @@ static void testSettings() {
     CHECK(force.getEnergyFactor() == 1 && force.getScaleParameterDefaultValue() == 1);
     CHECK(force.getScaleParameter().empty() && !force.usesPeriodicBoundaryConditions());
     CHECK(force.getModelStorage() == MLFFForce::Embedded && force.getForceGroup() == 0);
+    CHECK(force.getCoulombMethod() == MLFFForce::Default && force.getUseDispersion());
+    CHECK(force.getCoulombCutoff() == 0 && force.getCoulombAlpha() == 0);
+    CHECK(force.getEwaldErrorTolerance() == 0 && force.getDispersionCutoff() == 0);
+    force.setCoulombMethod(MLFFForce::PME);
+    force.setCoulombCutoff(1.25);
+    force.setCoulombAlpha(2.5);
+    force.setEwaldErrorTolerance(1e-4);
+    force.setUseDispersion(false);
+    force.setDispersionCutoff(0.75);
+    CHECK(force.getCoulombMethod() == MLFFForce::PME && !force.getUseDispersion());
+    CHECK(force.getCoulombCutoff() == 1.25 && force.getCoulombAlpha() == 2.5);
+    CHECK(force.getEwaldErrorTolerance() == 1e-4 && force.getDispersionCutoff() == 0.75);
     CHECK(force.addRegion(-1, 2) == 1 && force.addRegion() == 2 && force.getNumRegions() == 3);
     force.setRegionParameters(2, 0.5, 3);
     force.getRegionParameters(1, charge, multiplicity);
@@ -153,25 +165,248 @@ static void testRegionChecks() {
     c.create();  // a region without atoms does no harm
 }
 
+// One particle of a model with charges, a hydrogen.
+struct ChargedCase {
+    System system;
+    MLFFForce* force;
+    explicit ChargedCase(const char* model) : force(new MLFFForce(findModel(model))) {
+        system.addParticle(1);
+        force->addAtom(0, 1);
+        system.addForce(force);
+    }
+    void create() {
+        const LeakAllowed scope;
+        VerletIntegrator integrator(1e-4);
+        Context context(system, integrator, Platform::getPlatformByName("Reference"));
+    }
+};
+
 // A model with charges takes any finite charge; spin is another matter.
+static void testChargeChecks() {
+    ChargedCase c("published-4x4");
+    CHECK(c.force->getModelHasCharges());
+    for (double charge : {1.0, -1.0, 0.3}) {
+        c.force->setRegionParameters(0, charge);
+        c.create();
+    }
+    c.force->setRegionParameters(0, 0, 2);
+    CHECK_THROWS("region 0 has a multiplicity of 2, but the AIMNet2 model", c.create());
+    CHECK_THROWS("knows no spin (it is one for closed shells)", c.create());
+    c.force->setRegionParameters(0, -INFINITY);
+    CHECK_THROWS("the total charge of region 0 is -inf", c.create());
+
+    ChargedCase neutral("neutral-2x3");
+    neutral.create();
+    neutral.force->setRegionParameters(0, 1);
+    CHECK_THROWS("region 0 has a total charge of 1, but the AIMNet2 model", neutral.create());
+    CHECK_THROWS("neutral molecules only", neutral.create());
+}
+
+// The multiplicity must fit the number of electrons, where there is one.
 static void testSpinChecks() {
+    ChargedCase c("open-shell-3x5");
+    const auto fits = [&](double charge, int multiplicity) {
+        c.force->setRegionParameters(0, charge, multiplicity);
+        c.create();
+    };
+    CHECK_THROWS("region 0 has a multiplicity of 1 and 1 electrons (1 protons, total charge 0), "
+                 "which do not fit: with an odd number", fits(0, 1));
+    fits(0, 2);
+    CHECK_THROWS("with an even number of electrons the multiplicity is odd", fits(1, 2));
+    fits(1, 1);   // a proton
+    CHECK_THROWS("which do not fit", fits(1, 3));  // more unpaired electrons than there are
+    CHECK_THROWS("which do not fit", fits(0, 4));
+    fits(-1, 1);
+    fits(-1, 3);
+    fits(0.5, 1);  // no number of electrons
+    fits(0.5, 2);
+    c.force->addRegion(0, 2);  // nobody there
+    c.create();
+    // not copied to a Context either
+    c.force->setRegionParameters(0, 0, 2);
+    VerletIntegrator integrator(1e-4);
+    Context context(c.system, integrator, Platform::getPlatformByName("Reference"));
+    c.force->setRegionParameters(0, 0, 1);
+    CHECK_THROWS("which do not fit", c.force->updateParametersInContext(context));
+}
+
+// ------------------------------------------------------------------ Coulomb, dispersion
+
+static void testCoulombBoundary() {
+    ChargedCase c("published-4x4");
+    for (auto method : {MLFFForce::Ewald, MLFFForce::PME}) {
+        c.force->setCoulombMethod(method);
+        CHECK_THROWS("needs periodic boundary conditions, which this force does not use: choose "
+                     "Simple (the default without), DSF or NoCoulomb, or call "
+                     "setUsesPeriodicBoundaryConditions(true)", c.create());
+    }
+    CHECK_THROWS("the Coulomb method PME", c.create());
+    for (auto method : {MLFFForce::Default, MLFFForce::Simple, MLFFForce::DSF,
+                        MLFFForce::NoCoulomb}) {
+        c.force->setCoulombMethod(method);
+        c.create();
+    }
+    c.force->setUsesPeriodicBoundaryConditions(true);
+    for (auto method : {MLFFForce::Default, MLFFForce::Ewald, MLFFForce::PME, MLFFForce::DSF,
+                        MLFFForce::NoCoulomb}) {
+        c.force->setCoulombMethod(method);
+        c.create();
+    }
+    c.force->setCoulombMethod(MLFFForce::Simple);
+    CHECK_THROWS("the Coulomb method Simple sums all pairs of an open system, but this force uses "
+                 "periodic boundary conditions: choose DSF (the default there), Ewald, PME or "
+                 "NoCoulomb, or call setUsesPeriodicBoundaryConditions(false)", c.create());
+    c.force->setCoulombMethod(static_cast<MLFFForce::CoulombMethod>(6));
+    CHECK_THROWS("6 is not a Coulomb method", c.create());
+}
+
+// A number that the method does not read has no effect.
+static void testCoulombParameters() {
+    ChargedCase c("published-4x4");
+    c.force->setCoulombCutoff(1.2);
+    CHECK_THROWS("the Coulomb cutoff is 1.2 nm, which has no effect with the Coulomb method "
+                 "Simple: leave it at 0 or choose DSF", c.create());
+    c.force->setCoulombMethod(MLFFForce::DSF);
+    c.create();
+    c.force->setCoulombAlpha(2);
+    c.create();
+    c.force->setCoulombCutoff(0);
+    c.force->setUsesPeriodicBoundaryConditions(true);
+    c.force->setCoulombMethod(MLFFForce::Default);  // DSF there
+    c.create();
+    c.force->setCoulombMethod(MLFFForce::Ewald);
+    CHECK_THROWS("the Coulomb alpha is 2/nm, which has no effect with the Coulomb method Ewald",
+                 c.create());
+    c.force->setCoulombAlpha(0);
+    c.force->setEwaldErrorTolerance(1e-5);
+    c.create();
+    c.force->setEwaldErrorTolerance(0.5);
+    CHECK_THROWS("Ewald error tolerance is 0.5", c.create());
+    c.force->setEwaldErrorTolerance(1e-5);
+    c.force->setCoulombMethod(MLFFForce::NoCoulomb);
+    CHECK_THROWS("the Ewald error tolerance is 1e-05, which has no effect with the Coulomb method "
+                 "NoCoulomb: leave it at 0 or choose Ewald or PME", c.create());
+    c.force->setEwaldErrorTolerance(0);
+    c.create();
+    for (double bad : {-1.0, (double) NAN, (double) INFINITY}) {
+        c.force->setCoulombCutoff(bad);
+        CHECK_THROWS("the Coulomb cutoff is ", c.create());
+        c.force->setCoulombCutoff(0);
+        c.force->setCoulombAlpha(bad);
+        CHECK_THROWS("the Coulomb alpha is ", c.create());
+        c.force->setCoulombAlpha(0);
+        c.force->setEwaldErrorTolerance(bad);
+        CHECK_THROWS("the Ewald error tolerance is ", c.create());
+        c.force->setEwaldErrorTolerance(0);
+        c.force->setDispersionCutoff(bad);
+        CHECK_THROWS("the dispersion cutoff is ", c.create());
+        c.force->setDispersionCutoff(0);
+    }
+    c.create();
+}
+
+static void testDispersionChecks() {
+    ChargedCase c("published-4x4");
+    c.force->setDispersionCutoff(0.9);
+    c.create();
+    c.force->setUseDispersion(false);
+    CHECK_THROWS("the dispersion cutoff is 0.9 nm, which has no effect: dispersion is switched off "
+                 "by setUseDispersion(false); leave it at 0", c.create());
+    c.force->setDispersionCutoff(0);
+    c.create();
+    ChargedCase without("open-shell-3x5");
+    without.force->setRegionParameters(0, 0, 2);
+    without.create();
+    without.force->setUseDispersion(false);  // it has none: no harm
+    without.create();
+    without.force->setDispersionCutoff(0.9);
+    CHECK_THROWS("has no dispersion", without.create());
+}
+
+// A model that needs D3 and whose file has no reference table: the shared ones, alone in a folder.
+static void testMissingDispersionTable() {
+    const string source = findModel("aimnet2_wb97m_d3_member0");
+    if (source.empty()) {
+        printf("    skipped: a model without its dispersion table (MLFF_SHARED)\n");
+        return;
+    }
     System system;
     system.addParticle(1);
-    auto* force = new MLFFForce(findModel("published-4x4"));
+    auto* force = new MLFFForce("alone", readContent(source));
     force->addAtom(0, 1);
     system.addForce(force);
-    CHECK(force->getModelHasCharges());
     const auto create = [&] {
         const LeakAllowed scope;
         VerletIntegrator integrator(1e-4);
         Context context(system, integrator, Platform::getPlatformByName("Reference"));
     };
-    force->setRegionParameters(0, 1);
+    CHECK_THROWS("alone: this model needs D3 dispersion, but its file has no reference table",
+                 create());
+    force->setUseDispersion(false);
     create();
-    force->setRegionParameters(0, 0, 2);
-    CHECK_THROWS("region 0 has a multiplicity of 2, but the AIMNet2 model", create());
-    force->setRegionParameters(0, -INFINITY);
-    CHECK_THROWS("the total charge of region 0 is -inf", create());
+}
+
+// A model without charges has none of all this.
+static void testCoulombWithoutCharges() {
+    Case c;
+    for (auto method : {MLFFForce::Simple, MLFFForce::DSF, MLFFForce::PME}) {
+        c.force->setCoulombMethod(method);
+        CHECK_THROWS("but the PaiNN model", c.create());
+        CHECK_THROWS("has no Coulomb energy, so it would have no effect: leave it at Default",
+                     c.create());
+    }
+    c.force->setCoulombMethod(MLFFForce::NoCoulomb);
+    c.create();
+    c.force->setUseDispersion(false);
+    c.create();
+    c.force->setCoulombCutoff(1);
+    CHECK_THROWS("the Coulomb cutoff is 1 nm, which has no effect", c.create());
+    c.force->setCoulombCutoff(0);
+    c.force->setCoulombAlpha(1);
+    CHECK_THROWS("the Coulomb alpha is 1/nm, which has no effect", c.create());
+    c.force->setCoulombAlpha(0);
+    c.force->setEwaldErrorTolerance(1e-3);
+    CHECK_THROWS("the Ewald error tolerance is 0.001, which has no effect", c.create());
+    c.force->setEwaldErrorTolerance(0);
+    c.force->setDispersionCutoff(1);
+    CHECK_THROWS("has no dispersion", c.create());
+    c.force->setDispersionCutoff(0);
+
+    ChargedCase neutral("neutral-2x3");  // charges, but no Coulomb energy
+    neutral.force->setCoulombMethod(MLFFForce::DSF);
+    CHECK_THROWS("has no Coulomb energy", neutral.create());
+}
+
+// ----------------------------------------------------------------------------- ensembles
+
+static void testEnsembleChecks() {
+    MLFFForce force(bundledModel());
+    CHECK(force.getNumEnsembleMembers() == 1);
+    CHECK(force.getEnsembleMemberFile(0) == bundledModel());
+    CHECK(force.getEnsembleMemberHash(0) == force.getModelHash());
+    CHECK_THROWS("ensemble member index 1 is out of range: valid are 0 to 0",
+                 force.getEnsembleMemberFile(1));
+    CHECK_THROWS("ensemble member index -1", force.getEnsembleMemberHash(-1));
+    CHECK_THROWS("ensemble member index 7", force.getModel(7));
+    CHECK_THROWS("no-such-file", force.addEnsembleMember("no-such-file"));
+    CHECK_THROWS("the-name", force.addEnsembleMember("the-name", "not a model"));
+    const string other = findModel("published-4x4"), elements = findModel("student-16x2");
+    CHECK_THROWS("addEnsembleMember(): " + other + " (AIMNet2, cutoff 0.5 nm, 3 layers, charges, "
+                 "no spin, Coulomb, dispersion, elements H C N O) is not of the same kind as " +
+                 bundledModel() + " (PaiNN", force.addEnsembleMember(other));
+    CHECK_THROWS("is not of the same kind", force.addEnsembleMember(elements));
+    CHECK(force.getNumEnsembleMembers() == 1);
+
+    MLFFForce charged(other);
+    for (const char* name : {"open-shell-3x5", "neutral-2x3"})
+        CHECK_THROWS("is not of the same kind", charged.addEnsembleMember(findModel(name)));
+    const string changed = scaleTensor(readContent(other), "energy_mlp.mlp.2.weight", 2);
+    CHECK(charged.addEnsembleMember("changed", changed) == 1);
+    CHECK(charged.addEnsembleMember(other) == 2 && charged.getNumEnsembleMembers() == 3);
+    CHECK(charged.getEnsembleMemberFile(1) == "changed");
+    CHECK(charged.getEnsembleMemberHash(1) == MLFFForce("x", changed).getModelHash());
+    CHECK(charged.getEnsembleMemberHash(1) != charged.getEnsembleMemberHash(0));
+    CHECK(charged.getEnsembleMemberHash(2) == charged.getModelHash());
 }
 
 static void testBondChecks() {
@@ -239,7 +474,23 @@ static void testFixedByContext() {
     c.force->setScaleParameter("lambda");
     CHECK_THROWS("the scale parameter", c.force->updateParametersInContext(context));
     c.force->setScaleParameter("");
+    c.force->setCoulombMethod(MLFFForce::NoCoulomb);
+    CHECK_THROWS("the Coulomb or dispersion settings have changed",
+                 c.force->updateParametersInContext(context));
+    c.force->setCoulombMethod(MLFFForce::Default);
+    c.force->setUseDispersion(false);
+    CHECK_THROWS("the Coulomb or dispersion settings have changed",
+                 c.force->updateParametersInContext(context));
+    c.force->setUseDispersion(true);
     c.force->updateParametersInContext(context);
+    c.force->addEnsembleMember(bundledModel());
+    CHECK_THROWS("the ensemble has changed from 1 to 2 members",
+                 c.force->updateParametersInContext(context));
+    c.system.removeForce(0);
+    c.force = makeForce(c.g);
+    c.force->addBond(0, 1);
+    c.system.addForce(c.force);
+    context.reinitialize(true);
     c.force->addAtom(6, 1);
     CHECK_THROWS("the number of atoms has changed from 6 to 7",
                  c.force->updateParametersInContext(context));
@@ -261,7 +512,14 @@ int main() {
     RUN(testModelFiles);
     RUN(testAtomChecks);
     RUN(testRegionChecks);
+    RUN(testChargeChecks);
     RUN(testSpinChecks);
+    RUN(testCoulombBoundary);
+    RUN(testCoulombParameters);
+    RUN(testDispersionChecks);
+    RUN(testMissingDispersionTable);
+    RUN(testCoulombWithoutCharges);
+    RUN(testEnsembleChecks);
     RUN(testBondChecks);
     RUN(testParameterChecks);
     RUN(testFixedByContext);

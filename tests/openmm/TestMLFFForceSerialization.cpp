@@ -49,6 +49,22 @@ static MLFFForce* makeSpecialForce(const Golden& g) {
     return force;
 }
 
+// The same of a model with charges, and an ensemble; the Coulomb settings do not fit together, which
+// only a Context minds.
+static MLFFForce* makeSpecialCharges(const Golden& g) {
+    MLFFForce* force = makeForce(g, 0, true);
+    force->addEnsembleMember("the second", scaleTensor(readContent(findModel(g.model)),
+                                                       "energy_mlp.mlp.2.weight", 1.1f));
+    force->addEnsembleMember(findModel(g.model));
+    force->setCoulombMethod(MLFFForce::PME);
+    force->setCoulombCutoff(1.0/3);
+    force->setCoulombAlpha(2.0/3);
+    force->setEwaldErrorTolerance(1e-5/3);
+    force->setUseDispersion(false);
+    force->setDispersionCutoff(4.0/3);
+    return force;
+}
+
 static void checkSameForce(const MLFFForce& a, const MLFFForce& b) {
     CHECK(a.getName() == b.getName());
     CHECK(a.getForceGroup() == b.getForceGroup());
@@ -59,6 +75,17 @@ static void checkSameForce(const MLFFForce& a, const MLFFForce& b) {
     CHECK(a.getScaleParameter() == b.getScaleParameter());
     CHECK(a.getScaleParameterDefaultValue() == b.getScaleParameterDefaultValue());
     CHECK(a.getEnergyFactor() == b.getEnergyFactor());
+    CHECK(a.getCoulombMethod() == b.getCoulombMethod());
+    CHECK(a.getCoulombCutoff() == b.getCoulombCutoff());
+    CHECK(a.getCoulombAlpha() == b.getCoulombAlpha());
+    CHECK(a.getEwaldErrorTolerance() == b.getEwaldErrorTolerance());
+    CHECK(a.getUseDispersion() == b.getUseDispersion());
+    CHECK(a.getDispersionCutoff() == b.getDispersionCutoff());
+    CHECK(a.getNumEnsembleMembers() == b.getNumEnsembleMembers());
+    for (int k = 0; k < a.getNumEnsembleMembers() && k < b.getNumEnsembleMembers(); k++) {
+        CHECK(a.getEnsembleMemberFile(k) == b.getEnsembleMemberFile(k));
+        CHECK(a.getEnsembleMemberHash(k) == b.getEnsembleMemberHash(k));
+    }
     CHECK(a.getNumEnergyParameterDerivatives() == b.getNumEnergyParameterDerivatives());
     CHECK(a.getNumRegions() == b.getNumRegions());
     CHECK(a.getNumAtoms() == b.getNumAtoms() && a.getNumAtoms() > 0);
@@ -114,6 +141,90 @@ static void testRegionsRoundTrip() {
     force->setAtomParameters(3, 3, 1, 1);
     system.addForce(force);
     checkSameForce(*force, forceOf(*fromXml(toXml(system))));
+}
+
+// Everything about charges and ensembles; and the energy of an ensemble comes back to the last bit.
+static void testChargesRoundTrip() {
+    const Golden g = chargedGolden("published-4x4", "two_regions_box dsf");
+    System system;
+    addParticles(system, g);
+    MLFFForce* force = makeSpecialCharges(g);
+    system.addForce(force);
+    const string xml = toXml(system);
+    const std::unique_ptr<System> copy = fromXml(xml);
+    checkSameForce(*force, forceOf(*copy));
+    CHECK(forceOf(*copy).getNumEnsembleMembers() == 3);
+    CHECK(forceOf(*copy).getCoulombMethod() == MLFFForce::PME);
+    CHECK(!forceOf(*copy).getUseDispersion());
+    CHECK(forceOf(*copy).getDispersionCutoff() == 4.0/3);
+    CHECK(toXml(*copy) == xml);
+
+    chooseMethods(*force, g);
+    const std::unique_ptr<System> usable = fromXml(toXml(system));
+    const State a = evaluate(system, g.positions), b = evaluate(*usable, g.positions);
+    CHECK(a.getPotentialEnergy() == b.getPotentialEnergy());
+    CHECK(largestDifference(a.getForces(), b.getForces()) == 0);
+    CHECK(fabs(a.getPotentialEnergy()-g.energy) > 1e-3);  // one member is another model
+
+    // a damaged member is found, and named like a damaged model
+    const size_t members = xml.find("<EnsembleMembers>");
+    CHECK(members != string::npos);
+    const size_t data = xml.find("base64=\"", members)+5000;
+    string changed(xml);
+    changed[data] = (changed[data] == 'A' ? 'B' : 'A');
+    CHECK_THROWS("the model in this XML is damaged: expected SHA-256 " +
+                 force->getEnsembleMemberHash(1), fromXml(changed));
+
+    // with paths, both members' files must be there
+    MLFFForce* byPath = makeForce(g, 0, true);
+    byPath->addEnsembleMember("not-a-file", scaleTensor(readContent(findModel(g.model)),
+                                                        "energy_mlp.mlp.2.weight", 1.1f));
+    byPath->setModelStorage(MLFFForce::Path);
+    System other;
+    addParticles(other, g);
+    other.addForce(byPath);
+    CHECK_THROWS("refers to the model file not-a-file (SHA-256 " +
+                 byPath->getEnsembleMemberHash(1), fromXml(toXml(other)));
+}
+
+// Without the properties of charges and ensembles their defaults hold.
+static void testShorterXml() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeSpecialForce(g));
+    string xml = toXml(system);
+    for (const char* property : {"coulombMethod", "coulombCutoff", "coulombAlpha",
+                                 "ewaldErrorTolerance", "useDispersion", "dispersionCutoff"}) {
+        const size_t at = xml.find(string(" ") + property + "=\""), open = xml.find('"', at);
+        CHECK(at != string::npos);
+        xml.erase(at, xml.find('"', open+1)+1-at);
+    }
+    const size_t members = xml.find("<EnsembleMembers");
+    CHECK(members != string::npos);
+    xml.erase(members, xml.find("/>", members)+2-members);
+    checkSameForce(forceOf(system), forceOf(*fromXml(xml)));
+}
+
+// A model that takes its dispersion table from a second file: by path, and embedded.
+static void testModelOfTwoFiles() {
+    const string path = findModel("aimnet2_wb97m_d3_member0");
+    if (path.empty()) {
+        printf("    skipped: a model of two files (MLFF_SHARED)\n");
+        return;
+    }
+    for (auto storage : {MLFFForce::Path, MLFFForce::Embedded}) {
+        System system;
+        system.addParticle(1);
+        auto* force = new MLFFForce(path);
+        force->addAtom(0, 1);
+        force->setModelStorage(storage);
+        system.addForce(force);
+        const std::unique_ptr<System> copy = fromXml(toXml(system));
+        CHECK(forceOf(*copy).getModelHash() == force->getModelHash());
+        CHECK(evaluate(*copy, {Vec3()}).getPotentialEnergy() ==
+              evaluate(system, {Vec3()}).getPotentialEnergy());
+    }
 }
 
 static void testDamagedModel() {
@@ -174,7 +285,7 @@ static void testForeignXml() {
     addParticles(system, g);
     system.addForce(makeForce(g));
     const string xml = toXml(system);
-    const string ours = "type=\"MLFFForce\"", version = ours + " version=\"1\"";
+    const string ours = "useDispersion=\"1\"", version = ours + " version=\"1\"";
     CHECK_THROWS("has version 2 of the force, this plugin reads versions 1 to 1",
                  fromXml(replaced(xml, version, ours + " version=\"2\"")));
     CHECK_THROWS("has version 0", fromXml(replaced(xml, version, ours + " version=\"0\"")));
@@ -230,6 +341,9 @@ int main() {
     RUN(testRoundTrip, MLFFForce::Embedded);
     RUN(testRoundTrip, MLFFForce::Path);
     RUN(testRegionsRoundTrip);
+    RUN(testChargesRoundTrip);
+    RUN(testShorterXml);
+    RUN(testModelOfTwoFiles);
     RUN(testDamagedModel);
     RUN(testMissingAndChangedFile);
     RUN(testForeignXml);

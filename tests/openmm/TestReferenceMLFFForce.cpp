@@ -2,6 +2,6 @@
 
 int main() {
     mlfftest::loadPlugins();
-    mlfftest::testPlatform = {"Reference", {}, 1e-8, 0, 1e-8, 0, false};
+    mlfftest::testPlatform = {"Reference", {}, 1e-8, 0, 1e-8, 0, 1e-9, false};
     return mlfftest::runPlatformTests();
 }

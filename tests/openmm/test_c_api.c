@@ -173,9 +173,84 @@ static void test_box_and_parameters(void) {
     OpenMM_MLFFForce_destroy(force);
 }
 
+/* ---------------------------------------------------------------- charges, ensembles -- */
+
+static const char *charged_model_path(void) {
+    return check_path("MLFF_TEST_DATA", "aimnet2/published-4x4.safetensors");
+}
+
+static void test_coulomb_settings(void) {
+    OpenMM_MLFFForce *force = OpenMM_MLFFForce_create(charged_model_path());
+    CHECK(OpenMM_MLFFForce_getModelHasCharges(force) == 1);
+    CHECK(OpenMM_MLFFForce_getCoulombMethod(force) == OpenMM_MLFFForce_Default);
+    CHECK_ZERO(OpenMM_MLFFForce_setCoulombMethod(force, OpenMM_MLFFForce_PME));
+    CHECK(OpenMM_MLFFForce_getCoulombMethod(force) == OpenMM_MLFFForce_PME);
+    CHECK_ERROR("6 is not a Coulomb method", OpenMM_MLFFForce_setCoulombMethod(force, 6) == -1);
+    CHECK_ERROR("-1 is not a Coulomb method", OpenMM_MLFFForce_setCoulombMethod(force, -1) == -1);
+    CHECK(OpenMM_MLFFForce_getCoulombCutoff(force) == 0);
+    CHECK_ZERO(OpenMM_MLFFForce_setCoulombCutoff(force, 1.5));
+    CHECK(OpenMM_MLFFForce_getCoulombCutoff(force) == 1.5);
+    CHECK(OpenMM_MLFFForce_getCoulombAlpha(force) == 0);
+    CHECK_ZERO(OpenMM_MLFFForce_setCoulombAlpha(force, 2.5));
+    CHECK(OpenMM_MLFFForce_getCoulombAlpha(force) == 2.5);
+    CHECK(OpenMM_MLFFForce_getEwaldErrorTolerance(force) == 0);
+    CHECK_ZERO(OpenMM_MLFFForce_setEwaldErrorTolerance(force, 1e-4));
+    CHECK(OpenMM_MLFFForce_getEwaldErrorTolerance(force) == 1e-4);
+    CHECK(OpenMM_MLFFForce_getDispersionCutoff(force) == 0);
+    CHECK_ZERO(OpenMM_MLFFForce_setDispersionCutoff(force, 1.25));
+    CHECK(OpenMM_MLFFForce_getDispersionCutoff(force) == 1.25);
+    CHECK(OpenMM_MLFFForce_getUseDispersion(force) == 1);
+    CHECK_ZERO(OpenMM_MLFFForce_setUseDispersion(force, OpenMM_False));
+    CHECK(OpenMM_MLFFForce_getUseDispersion(force) == 0);
+    OpenMM_MLFFForce_destroy(force);
+}
+
+static void test_ensemble(void) {
+    OpenMM_MLFFForce *force = OpenMM_MLFFForce_create(charged_model_path());
+    CHECK(OpenMM_MLFFForce_getNumEnsembleMembers(force) == 1);
+    CHECK(OpenMM_MLFFForce_addEnsembleMember(force, charged_model_path()) == 1);
+    CHECK(OpenMM_MLFFForce_getNumEnsembleMembers(force) == 2);
+    CHECK(!strcmp(OpenMM_MLFFForce_getEnsembleMemberFile(force, 1), charged_model_path()));
+    CHECK(!strcmp(OpenMM_MLFFForce_getEnsembleMemberHash(force, 1),
+                  OpenMM_MLFFForce_getModelHash(force)));
+    CHECK_ERROR("member index 2", OpenMM_MLFFForce_getEnsembleMemberFile(force, 2) == NULL);
+    CHECK_ERROR("member index -1", OpenMM_MLFFForce_getEnsembleMemberHash(force, -1) == NULL);
+    CHECK_ERROR("not of the same kind",
+                OpenMM_MLFFForce_addEnsembleMember(force, model_path()) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_addEnsembleMember(force, NULL) == -1);
+    CHECK_ERROR("some-name", OpenMM_MLFFForce_addEnsembleMember_2(force, "some-name", "xyz", 3)
+                                 == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_addEnsembleMember_2(force, "some-name", NULL, 3) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_addEnsembleMember_2(force, NULL, "xyz", 3) == -1);
+    CHECK(OpenMM_MLFFForce_getNumEnsembleMembers(force) == 2);
+    OpenMM_MLFFForce_destroy(force);
+}
+
 static void test_null_force(void) {
     double d;
     int i;
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_addEnsembleMember(NULL, "x") == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_addEnsembleMember_2(NULL, "x", "x", 1) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getNumEnsembleMembers(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnsembleMemberFile(NULL, 0) == NULL);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnsembleMemberHash(NULL, 0) == NULL);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setCoulombMethod(NULL, 0) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getCoulombMethod(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setCoulombCutoff(NULL, 1) == -1);
+    CHECK_ERROR("NULL", isnan(OpenMM_MLFFForce_getCoulombCutoff(NULL)));
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setCoulombAlpha(NULL, 1) == -1);
+    CHECK_ERROR("NULL", isnan(OpenMM_MLFFForce_getCoulombAlpha(NULL)));
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setEwaldErrorTolerance(NULL, 1) == -1);
+    CHECK_ERROR("NULL", isnan(OpenMM_MLFFForce_getEwaldErrorTolerance(NULL)));
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setDispersionCutoff(NULL, 1) == -1);
+    CHECK_ERROR("NULL", isnan(OpenMM_MLFFForce_getDispersionCutoff(NULL)));
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setUseDispersion(NULL, OpenMM_True) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getUseDispersion(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getAtomCharges(NULL, NULL, &d, 1) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnergyComponent(NULL, NULL, "x", &d) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnsembleDeviation(NULL, NULL, &d, &d) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_computeHessian(NULL, NULL, &d, 1) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getCoulombMethodInContext(NULL, NULL) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_cast(NULL) == NULL);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getModelFile(NULL) == NULL);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getModelHash(NULL) == NULL);
@@ -336,6 +411,69 @@ static void test_simulation(void) {
     OpenMM_System_destroy(system);
 }
 
+/* A water ion of two members: charges, terms, deviation, second derivatives. */
+static void test_charges(void) {
+    static const char *const terms[] = {"network", "elements", "coulomb_short_range", "coulomb",
+                                        "dispersion"};
+    OpenMM_System *system = OpenMM_System_create();
+    OpenMM_MLFFForce *force = OpenMM_MLFFForce_create(charged_model_path());
+    for (int i = 0; i < 3; i++) {
+        OpenMM_System_addParticle(system, i == 0 ? 16 : 1);
+        CHECK(OpenMM_MLFFForce_addAtom(force, i, WATER_Z[i], 0) == i);
+    }
+    CHECK_ZERO(OpenMM_MLFFForce_setRegionParameters(force, 0, -1, 1));
+    CHECK(OpenMM_MLFFForce_addEnsembleMember(force, charged_model_path()) == 1);
+    OpenMM_System_addForce(system, (OpenMM_Force *) force);
+    OpenMM_Integrator *integrator = make_verlet(0.0002);
+    OpenMM_Context *context = OpenMM_MLFF_createContext(system, integrator, "Reference");
+    CHECK(context != NULL);
+    double q[3] = {9, 9, 9}, value = 0, energy = 1, largest = 1, hessian[81];
+    CHECK_ERROR("positions", OpenMM_MLFFForce_getAtomCharges(force, context, q, 3) == -1);
+    OpenMM_Vec3Array *positions = water_positions();
+    CHECK_ZERO(OpenMM_MLFF_setPositions(context, positions));
+
+    CHECK_ERROR("room for 2 values, expected 3",
+                OpenMM_MLFFForce_getAtomCharges(force, context, q, 2) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getAtomCharges(force, context, NULL, 3) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getAtomCharges(force, NULL, q, 3) == -1);
+    CHECK(q[0] == 9);
+    CHECK_ZERO(OpenMM_MLFFForce_getAtomCharges(force, context, q, 3));
+    CHECK_NEAR(-1, q[0] + q[1] + q[2], 1e-5);
+    CHECK_NEAR(q[1], q[2], 1e-9);
+
+    double sum = 0;
+    for (int k = 0; k < 5; k++) {
+        CHECK_ZERO(OpenMM_MLFFForce_getEnergyComponent(force, context, terms[k], &value));
+        sum += value;
+    }
+    CHECK_NEAR(potential(context), sum, 1e-6);
+    CHECK_ERROR("no component 'x': it has coulomb, coulomb_short_range, dispersion, elements, "
+                "network", OpenMM_MLFFForce_getEnergyComponent(force, context, "x", &value) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnergyComponent(force, context, NULL, &value) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnergyComponent(force, context, "network", NULL)
+                            == -1);
+
+    CHECK_ZERO(OpenMM_MLFFForce_getEnsembleDeviation(force, context, &energy, &largest));
+    CHECK(energy == 0 && largest == 0); /* twice the same model */
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnsembleDeviation(force, context, NULL, &largest)
+                            == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnsembleDeviation(force, context, &energy, NULL)
+                            == -1);
+
+    CHECK_ERROR("room for 9 values, expected 81",
+                OpenMM_MLFFForce_computeHessian(force, context, hessian, 9) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_computeHessian(force, context, NULL, 81) == -1);
+    CHECK_ZERO(OpenMM_MLFFForce_computeHessian(force, context, hessian, 81));
+    CHECK(hessian[0 * 9 + 4] == hessian[4 * 9 + 0] && hessian[8 * 9 + 8] > 1);
+
+    CHECK(OpenMM_MLFFForce_getCoulombMethodInContext(force, context) == OpenMM_MLFFForce_Simple);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getCoulombMethodInContext(force, NULL) == -1);
+    OpenMM_Vec3Array_destroy(positions);
+    OpenMM_Context_destroy(context);
+    destroy_verlet(integrator);
+    OpenMM_System_destroy(system);
+}
+
 /* Without a name the fastest platform that can do it. */
 static void test_any_platform(void) {
     OpenMM_MLFFForce *force;
@@ -389,11 +527,14 @@ int main(void) {
     test_model_in_memory();
     test_regions_atoms_bonds();
     test_box_and_parameters();
+    test_coulomb_settings();
+    test_ensemble();
     test_null_force();
     test_plugins();
     test_context_errors();
     test_foreign_context();
     test_simulation();
+    test_charges();
     test_any_platform();
     test_xml();
     return check_report("C functions of MLFFForce");

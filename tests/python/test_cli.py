@@ -3,6 +3,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,55 +43,6 @@ def test_values_of_the_original_codes(tmp_path, path):
     checkAgainst(golden, Evaluator([golden.model]).evaluate(frame))
 
 
-def readAimnet2(name):
-    """(golden, one frame of extended XYZ) of a molecule of AIMNet2's original code."""
-    golden = json.loads((SHARED/"golden"/"aimnet2"/f"{name}.json").read_text())
-    rows = [f"{z} {x!r} {y!r} {w!r}" for z, (x, y, w) in zip(golden["numbers"], golden["coord"])]
-    return golden, f"{len(rows)}\ncharge={golden['charge']!r}\n" + "\n".join(rows) + "\n"
-
-
-@needs_shared
-def test_charged_molecules(command, tmp_path):
-    """AIMNet2: the charge of the comment line, and --charge instead of it."""
-    model = SHARED/"models"/"aimnet2_wb97m_d3_member0.safetensors"
-    for name in ("acetate_m1", "ammonium_p1"):
-        golden, text = readAimnet2(name)
-        expected = golden["methods"]["simple"]
-        (tmp_path/"f.xyz").write_text(text)
-        (tmp_path/"g.xyz").write_text(text.replace("charge=", "charge=9 was="))
-        for arguments in (["f.xyz"], ["g.xyz", "--charge", golden["charge"]]):
-            status, out, err = command("evaluate", model, *arguments, "--json", "-")
-            assert status == 0, err
-            result, = json.loads(out)
-            assert result["energy"] == pytest.approx(expected["energy"], abs=TOLERANCE)
-            assert np.abs(np.array(result["forces"]) - expected["forces"]).max() < TOLERANCE
-
-
-@needs_shared
-def test_ensemble_of_aimnet2(command, tmp_path):
-    golden, text = readAimnet2("methanol")
-    expected = golden["ensemble4"]
-    assert expected["method"] == "simple"
-    (tmp_path/"f.xyz").write_text(text)
-    members = [SHARED/"models"/f"aimnet2_wb97m_d3_member{k}.safetensors" for k in range(4)]
-    more = [word for member in members[1:] for word in ("--model", member)]
-    status, out, err = command("evaluate", members[0], "f.xyz", *more, "--json", "-")
-    assert status == 0, err
-    result, = json.loads(out)
-    assert result["energy"] == pytest.approx(expected["energy_mean"], abs=TOLERANCE)
-    assert result["energy_std"] == pytest.approx(expected["energy_std_unbiased"], abs=TOLERANCE)
-    assert np.abs(np.array(result["forces"]) - expected["forces_mean"]).max() < TOLERANCE
-
-
-@needs_shared
-def test_options_of_models_with_charges(command, tmp_path):
-    (tmp_path/"w.xyz").write_text(WATER)
-    model = SHARED/"models"/"aimnet2_wb97m_d3_member0.safetensors"
-    for arguments in (["--coulomb", "dsf"], ["--no-dispersion"]):
-        status, _, err = command("evaluate", model, "w.xyz", *arguments)
-        assert status == 1 and "this version cannot" in err
-
-
 def test_several_frames_as_a_command(command, tmp_path):
     """Molecules and boxes in one file, through the command and its JSON file."""
     goldens = [readGolden(DATA/"painn"/f"schnet-16x3.{name}.txt") for name in
@@ -114,18 +66,77 @@ def test_json_to_stdout(command, tmp_path):
 
 
 def test_ensemble(command, tmp_path):
-    """Mean and unbiased standard deviation, from the goldens of two models."""
-    a, b = (readGolden(DATA/"painn"/f"{m}.formamide.txt") for m in ("schnet-16x3", "paper-7x2"))
-    assert a.coordinates == b.coordinates
-    (tmp_path/"f.xyz").write_text(a.xyz())
-    status, out, _ = command("evaluate", a.model, "--model", b.model, "f.xyz", "--json", "-")
-    assert status == 0
+    """Mean and unbiased standard deviations, from the goldens of three models."""
+    goldens = [readGolden(DATA/"painn"/f"{m}.formamide.txt") for m in
+               ("kj-7x2", "rbf-linear-7x2", "poly6-rbf-8x2")]
+    assert goldens[0].coordinates == goldens[1].coordinates == goldens[2].coordinates
+    (tmp_path/"f.xyz").write_text(goldens[0].xyz())
+    a, b, c = (g.model for g in goldens)
+    status, out, err = command("evaluate", a, "--model", b, "f.xyz", "--model", c, "--json", "-")
+    assert status == 0, err
     result, = json.loads(out)
-    assert result["energy"] == pytest.approx((a.energy + b.energy)/2, abs=TOLERANCE)
-    assert result["energy_std"] == pytest.approx(abs(a.energy - b.energy)/2**0.5, abs=TOLERANCE)
-    assert np.abs(np.array(result["forces"]) - (a.forces + b.forces)/2).max() < TOLERANCE
-    assert result["force_std_max"] == pytest.approx(np.abs(a.forces - b.forces).max()/2**0.5,
-                                                    abs=TOLERANCE)
+    energies, forces = [g.energy for g in goldens], np.array([g.forces for g in goldens])
+    assert result["energy"] == pytest.approx(np.mean(energies), abs=TOLERANCE)
+    assert result["energy_std"] == pytest.approx(np.std(energies, ddof=1), abs=TOLERANCE)
+    assert np.abs(np.array(result["forces"]) - forces.mean(axis=0)).max() < TOLERANCE
+    variance = forces.var(axis=0, ddof=1).sum(axis=1)  # of each atom's force
+    assert result["force_std_max"] == pytest.approx(variance.max()**0.5, abs=TOLERANCE)
+    status, out, _ = command("evaluate", a, "f.xyz", "--model", b, "--model", c)
+    assert status == 0 and "standard deviation" in out and out.count("model  ") == 3
+
+
+def test_members_of_different_kinds(command, tmp_path):
+    (tmp_path/"w.xyz").write_text(WATER)
+    status, _, err = command("evaluate", "painn-hcno", "w.xyz", "--model",
+                             DATA/"painn"/"schnet-16x3.safetensors")
+    assert status == 1 and "not of the same kind" in err and len(err.splitlines()) == 1
+
+
+# ------------------------------------------------------------------ second derivatives
+def differences(evaluator, frame, h=1e-3):
+    """The Hessian from differences of forces (error h^4) in the frame's own orientation."""
+    def forces(k, step):
+        x = frame.positions.copy()
+        x.flat[k] += step
+        return np.array(evaluator.evaluate(replace(frame, positions=x))["forces"]).ravel()
+    return np.array([(8*(forces(k, -h) - forces(k, h)) - forces(k, -2*h) + forces(k, 2*h))/(12*h)
+                     for k in range(frame.positions.size)])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_hessian(tmp_path, turned):
+    """Against differences of forces; in a box that OpenMM wants turned, too."""
+    golden = readGolden(DATA/"painn"/"schnet-16x3.small_cell.txt")
+    if turned:
+        golden.cell = golden.cell[[1, 2, 0]]
+    (tmp_path/"f.xyz").write_text(golden.xyz())
+    frame, = readFrames(str(tmp_path/"f.xyz"))
+    result = Evaluator([golden.model], hessian=True).evaluate(frame)
+    checkAgainst(golden, result)
+    hessian = np.array(result["hessian"])
+    n = 3*result["natoms"]
+    assert hessian.shape == (n, n) and np.array_equal(hessian, hessian.T)
+    expected = differences(Evaluator([golden.model]), frame)
+    assert np.abs(hessian - expected).max() < 1e-5*np.abs(expected).max() > 0
+
+
+def test_hessian_as_a_command(command, tmp_path):
+    (tmp_path/"w.xyz").write_text(WATER)
+    status, out, err = command("evaluate", "painn-hcno", "w.xyz", "--hessian", "--json", "-")
+    assert (status, err) == (0, "")
+    result, = json.loads(out)
+    assert len(result["hessian"]) == 9 == len(result["hessian"][8])
+    # masses in u, eV/angstrom^2: 521.47 1/cm is sqrt(eV/angstrom^2/u)
+    root = np.repeat(np.sqrt([15.999, 1.008, 1.008]), 3)
+    squares = np.linalg.eigvalsh(np.array(result["hessian"])/np.outer(root, root))
+    status, out, _ = command("evaluate", "painn-hcno", "w.xyz", "--hessian")
+    found = [float(w) for w in out.splitlines()[-1].split("(1/cm)")[1].split()]
+    # the forces are small there, so that leaving out rotations changes little
+    assert status == 0 and found == pytest.approx(521.4709*np.sqrt(squares[-3:]), rel=2e-3)
+    (tmp_path/"two.xyz").write_text(WATER + "1\none atom\nO 0 0 0\n")
+    status, out, _ = command("evaluate", "painn-hcno", "two.xyz", "--hessian")
+    lines = [line.split("(1/cm)")[1].split() for line in out.splitlines() if "(1/cm)" in line]
+    assert status == 0 and [float(w) for w in lines[0]] == found and lines[1] == ["none"]
 
 
 def test_table(command, tmp_path):
@@ -242,7 +253,7 @@ def test_a_failed_frame_names_itself(command, tmp_path):
     (["painn-hcno", "w.xyz", "--charge", "nan"], "finite"),
     (["painn-hcno", "w.xyz", "--coulomb", "dsf"], "--coulomb dsf"),
     (["painn-hcno", "w.xyz", "--no-dispersion"], "--no-dispersion"),
-    (["painn-hcno", "w.xyz", "--hessian"], "--hessian"),
+    (["painn-hcno", "w.xyz", "--model", "nonesuch"], "known names: painn-hcno"),
     (["painn-hcno", "w.xyz", "--platform", "Abacus"], "no platform 'Abacus' here; available: Ref"),
     (["painn-hcno", "w.xyz", "--precision", "single"], "--precision single has no effect"),
     (["painn-hcno", "w.xyz", "--json", "no/such/out.json"], "no folder"),

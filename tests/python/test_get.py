@@ -253,8 +253,9 @@ def test_force(tmp_path, published):
 
 
 def test_names(published):
-    assert cf.PACKAGE.names() == ["aimnet2"] + [f"aimnet2_{k}" for k in range(N_MEMBERS)]
-    for name in ("mace", "aimnet2_9", "aimnet2_", "../aimnet2"):
+    assert cf.PACKAGE.names() == ["aimnet2", "aimnet2-ensemble"] + \
+        [f"aimnet2_{k}" for k in range(N_MEMBERS)]
+    for name in ("mace", "aimnet2_9", "aimnet2_", "../aimnet2", "mace-ensemble"):
         with pytest.raises(DownloadError, match="there is no model"):
             get(name)
         assert resolve(name) is None
@@ -288,13 +289,47 @@ def test_progress(published, monkeypatch, capsys):
         assert capsys.readouterr().err == ""
 
 
-# The published entry itself: its address is made in one place, its hash is the known one.
-def test_registry():
-    entry = download.REGISTRY["aimnet2"]
-    assert entry.url == "https://raw.githubusercontent.com/isayevlab/AIMNet2/old/models/" \
-                        "aimnet2_wb97m-d3_ens.jpt"
-    assert entry.filename == "aimnet2_wb97m-d3_ens.jpt"
-    assert entry.sha256 == "2e8a700893d08c7f982b78e7372d3cf95a480b5d46116f97122b7f20a03c9d88"
+# 'aimnet2-ensemble' stands for all members: to get them, and to ask for their paths.
+def test_ensemble_name(published):
+    assert not download.is_cached("aimnet2-ensemble")
+    paths = get("aimnet2-ensemble", source_file=published)
+    assert len(paths) == N_MEMBERS and ensemble("aimnet2-ensemble") == paths == ensemble("aimnet2")
+    assert download.is_cached("aimnet2-ensemble") and resolve("aimnet2-ensemble") is None
+    paths[2].unlink()
+    assert not download.is_cached("aimnet2-ensemble") and download.is_cached("aimnet2_1")
+
+
+# A model that was brought here is known to MLFFForce by name.
+def test_force_by_name(published):
+    openmmmlff = pytest.importorskip("openmmmlff")
+    with pytest.raises(ValueError, match="not on this machine yet: run 'openmm-mlff get aimnet2'"):
+        openmmmlff.MLFFForce("aimnet2")
+    paths = [str(path) for path in get("aimnet2", source_file=published)]
+    force = openmmmlff.MLFFForce("aimnet2")
+    assert force.getModelFile() == paths[0] and force.getModelArchitecture() == "AIMNet2"
+    assert openmmmlff.MLFFForce("aimnet2_3").getModelFile() == paths[3]
+    for model in ("aimnet2-ensemble", ["aimnet2-ensemble"], paths, ["aimnet2", *paths[1:]]):
+        force = openmmmlff.MLFFForce(model)
+        assert [force.getEnsembleMemberFile(k) for k in range(N_MEMBERS)] == paths
+        assert force.getNumEnsembleMembers() == N_MEMBERS
+    force = openmmmlff.MLFFForce("aimnet2")
+    assert force.addEnsembleMember("aimnet2_2") == 1
+    assert force.getEnsembleMemberFile(1) == paths[2]
+    with pytest.raises(ValueError, match="is an ensemble, where one model is expected"):
+        force.addEnsembleMember("aimnet2-ensemble")
+    assert "aimnet2-ensemble" in openmmmlff.knownModels()
+
+
+# The published entries: addresses are made in one place, hashes are the known ones.
+@pytest.mark.parametrize("name, filename, sha256", [
+    ("aimnet2", "aimnet2_wb97m-d3_ens.jpt",
+     "2e8a700893d08c7f982b78e7372d3cf95a480b5d46116f97122b7f20a03c9d88"),
+    ("aimnet2-b973c", "aimnet2_b973c_ens.jpt",
+     "730048052fdb5754faa56c2d60ccaa68b722710b2731470eedca818f1ede56df")])
+def test_registry(name, filename, sha256):
+    entry = download.REGISTRY[name]
+    assert entry.url == "https://raw.githubusercontent.com/isayevlab/AIMNet2/old/models/" + filename
+    assert (entry.filename, entry.sha256) == (filename, sha256)
     assert (entry.n_bytes, entry.n_members) == (46391881, 4)
     assert entry.licence.startswith("MIT")
 

@@ -2,7 +2,7 @@
 import numpy as np
 import openmm
 import pytest
-from conftest import EXAMPLES
+from conftest import DATA, EXAMPLES
 from openmm import app, unit
 from openmmmlff import MLFFForce, createMixedSystem
 
@@ -82,6 +82,28 @@ def test_cut_bonds_get_openmmml_caps(solution):
     assert np.isfinite(context.getState(energy=True).getPotentialEnergy()._value)
 
 
+AIMNET2 = DATA/"aimnet2"/"published-4x4.safetensors"
+
+
+def test_charge_and_coulomb(peptide, solution):
+    potential = MLPotential("mlff", modelPath=[AIMNET2, AIMNET2])
+    system = potential.createSystem(peptide.topology, charge=-1, coulomb="dsf")
+    force = MLFFForce.cast(system.getForce(0))
+    assert force.getCoulombMethod() == MLFFForce.DSF and force.getNumEnsembleMembers() == 2
+    assert force.getRegionParameters(0) == (-1*unit.elementary_charge, 1)
+
+    modeller, mm = solution
+    potential = MLPotential("mlff", modelPath=AIMNET2)
+    ours = createMixedSystem(modeller.topology, mm, range(22), AIMNET2, charge=1)
+    expected = energyOf(ours, modeller.positions)
+    for coulomb in (None, "simple"):
+        theirs = potential.createMixedSystem(modeller.topology, mm, range(22), charge=1,
+                                             coulomb=coulomb)
+        assert energyOf(theirs, modeller.positions) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ValueError, match="coulomb='pme' in a mixed System"):
+        potential.createMixedSystem(modeller.topology, mm, range(22), coulomb="pme")
+
+
 def test_what_is_refused(peptide):
     with pytest.raises(ValueError, match="needs modelPath.*painn-hcno"):
         MLPotential("mlff")
@@ -90,7 +112,7 @@ def test_what_is_refused(peptide):
     with pytest.raises(ValueError, match="known names"):
         MLPotential("mlff", modelPath="nonesuch")
     potential = MLPotential("mlff", modelPath="painn-hcno")
-    with pytest.raises(TypeError, match="precision.*charge, multiplicity, periodic"):
+    with pytest.raises(TypeError, match="precision.*charge, multiplicity, periodic, coulomb"):
         potential.createSystem(peptide.topology, precision="double")
     system = potential.createSystem(peptide.topology, charge=-1)
     with pytest.raises(openmm.OpenMMException, match="charge"):

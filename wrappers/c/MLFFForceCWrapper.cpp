@@ -9,9 +9,11 @@
 #include "openmm/Platform.h"
 #include "openmm/System.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -102,11 +104,22 @@ static const mlff_model_info& info(const OpenMM_MLFFForce* target) {
     return *mlff_model_get_info(&cpp(target).getModel());
 }
 
+static string join(const vector<string>& parts, const char* separator) {
+    string all;
+    for (const string& part : parts)
+        all += (all.empty() ? "" : separator) + part;
+    return all;
+}
+
 const char* OpenMM_MLFF_getLastError(void) {
     return lastError.c_str();
 }
 
 // ------------------------------------------------------------------------------- force
+
+static string bytes(const void* content, size_t length) {
+    return string(&notNull(static_cast<const char*>(content), "a model file's content"), length);
+}
 
 OpenMM_MLFFForce* OpenMM_MLFFForce_create(const char* modelFile) {
     return guarded<OpenMM_MLFFForce*>(nullptr, [&] {
@@ -119,8 +132,7 @@ OpenMM_MLFFForce* OpenMM_MLFFForce_create_2(const char* modelFile, const void* c
                                             size_t length) {
     return guarded<OpenMM_MLFFForce*>(nullptr, [&] {
         const char* name = &notNull(modelFile, "the name of a model file");
-        const char* bytes = &notNull(static_cast<const char*>(content), "a model file's content");
-        return reinterpret_cast<OpenMM_MLFFForce*>(new MLFFForce(name, string(bytes, length)));
+        return reinterpret_cast<OpenMM_MLFFForce*>(new MLFFForce(name, bytes(content, length)));
     });
 }
 
@@ -183,6 +195,36 @@ int OpenMM_MLFFForce_setModelStorage(OpenMM_MLFFForce* target, int storage) {
             throw OpenMMException(std::to_string(storage) + " is not a way to store a model: "
                                   "expected OpenMM_MLFFForce_Embedded or OpenMM_MLFFForce_Path");
         force.setModelStorage(static_cast<MLFFForce::ModelStorage>(storage));
+    });
+}
+
+int OpenMM_MLFFForce_addEnsembleMember(OpenMM_MLFFForce* target, const char* modelFile) {
+    return guarded(-1, [&] {
+        return cpp(target).addEnsembleMember(&notNull(modelFile, "the name of a model file"));
+    });
+}
+
+int OpenMM_MLFFForce_addEnsembleMember_2(OpenMM_MLFFForce* target, const char* modelFile,
+                                         const void* content, size_t length) {
+    return guarded(-1, [&] {
+        const char* name = &notNull(modelFile, "the name of a model file");
+        return cpp(target).addEnsembleMember(name, bytes(content, length));
+    });
+}
+
+int OpenMM_MLFFForce_getNumEnsembleMembers(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getNumEnsembleMembers(); });
+}
+
+const char* OpenMM_MLFFForce_getEnsembleMemberFile(const OpenMM_MLFFForce* target, int index) {
+    return guarded<const char*>(nullptr, [&] {
+        return cpp(target).getEnsembleMemberFile(index).c_str();
+    });
+}
+
+const char* OpenMM_MLFFForce_getEnsembleMemberHash(const OpenMM_MLFFForce* target, int index) {
+    return guarded<const char*>(nullptr, [&] {
+        return mlff_model_get_info(&cpp(target).getModel(index))->sha256;
     });
 }
 
@@ -254,7 +296,7 @@ int OpenMM_MLFFForce_setBondParameters(OpenMM_MLFFForce* target, int index, int 
     return guardedCode([&] { cpp(target).setBondParameters(index, particle1, particle2); });
 }
 
-// ------------------------------------------------------------------- box and parameters
+// --------------------------------------------------------------------------------- box
 
 int OpenMM_MLFFForce_setUsesPeriodicBoundaryConditions(OpenMM_MLFFForce* target,
                                                        OpenMM_Boolean periodic) {
@@ -266,6 +308,64 @@ int OpenMM_MLFFForce_setUsesPeriodicBoundaryConditions(OpenMM_MLFFForce* target,
 int OpenMM_MLFFForce_usesPeriodicBoundaryConditions(const OpenMM_MLFFForce* target) {
     return guarded(-1, [&] { return (int) cpp(target).usesPeriodicBoundaryConditions(); });
 }
+
+// ------------------------------------------------------------------ Coulomb, dispersion
+
+int OpenMM_MLFFForce_setCoulombMethod(OpenMM_MLFFForce* target, int method) {
+    return guardedCode([&] {
+        MLFFForce& force = cpp(target);
+        if (method < MLFFForce::Default || method > MLFFForce::PME)
+            throw OpenMMException(std::to_string(method) + " is not a Coulomb method: expected "
+                                  "one of OpenMM_MLFFForce_CoulombMethod");
+        force.setCoulombMethod(static_cast<MLFFForce::CoulombMethod>(method));
+    });
+}
+
+int OpenMM_MLFFForce_getCoulombMethod(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getCoulombMethod(); });
+}
+
+int OpenMM_MLFFForce_setCoulombCutoff(OpenMM_MLFFForce* target, double cutoff) {
+    return guardedCode([&] { cpp(target).setCoulombCutoff(cutoff); });
+}
+
+double OpenMM_MLFFForce_getCoulombCutoff(const OpenMM_MLFFForce* target) {
+    return guarded(NOT_A_NUMBER, [&] { return cpp(target).getCoulombCutoff(); });
+}
+
+int OpenMM_MLFFForce_setCoulombAlpha(OpenMM_MLFFForce* target, double alpha) {
+    return guardedCode([&] { cpp(target).setCoulombAlpha(alpha); });
+}
+
+double OpenMM_MLFFForce_getCoulombAlpha(const OpenMM_MLFFForce* target) {
+    return guarded(NOT_A_NUMBER, [&] { return cpp(target).getCoulombAlpha(); });
+}
+
+int OpenMM_MLFFForce_setEwaldErrorTolerance(OpenMM_MLFFForce* target, double tolerance) {
+    return guardedCode([&] { cpp(target).setEwaldErrorTolerance(tolerance); });
+}
+
+double OpenMM_MLFFForce_getEwaldErrorTolerance(const OpenMM_MLFFForce* target) {
+    return guarded(NOT_A_NUMBER, [&] { return cpp(target).getEwaldErrorTolerance(); });
+}
+
+int OpenMM_MLFFForce_setDispersionCutoff(OpenMM_MLFFForce* target, double cutoff) {
+    return guardedCode([&] { cpp(target).setDispersionCutoff(cutoff); });
+}
+
+double OpenMM_MLFFForce_getDispersionCutoff(const OpenMM_MLFFForce* target) {
+    return guarded(NOT_A_NUMBER, [&] { return cpp(target).getDispersionCutoff(); });
+}
+
+int OpenMM_MLFFForce_setUseDispersion(OpenMM_MLFFForce* target, OpenMM_Boolean use) {
+    return guardedCode([&] { cpp(target).setUseDispersion(use != OpenMM_False); });
+}
+
+int OpenMM_MLFFForce_getUseDispersion(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getUseDispersion(); });
+}
+
+// -------------------------------------------------------------------- scale and factor
 
 int OpenMM_MLFFForce_setScaleParameter(OpenMM_MLFFForce* target, const char* name) {
     return guardedCode([&] {
@@ -314,14 +414,70 @@ int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce* target, OpenMM_
     return guardedCode([&] { cpp(target).updateParametersInContext(cpp(context)); });
 }
 
-// --------------------------------------------------------- OpenMM's functions, with errors
+// ---------------------------------------------------------------------- with a Context
 
-static string join(const vector<string>& parts, const char* separator) {
-    string all;
-    for (const string& part : parts)
-        all += (all.empty() ? "" : separator) + part;
-    return all;
+// The caller's array must have the right length.
+static void checkLength(const double* array, size_t length, size_t expected, const char* what) {
+    notNull(array, what);
+    if (length != expected)
+        throw OpenMMException(string(what) + ": the array has room for " + std::to_string(length) +
+                              " values, expected " + std::to_string(expected));
 }
+
+int OpenMM_MLFFForce_getAtomCharges(const OpenMM_MLFFForce* target, OpenMM_Context* context,
+                                    double* charges, size_t length) {
+    return guardedCode([&] {
+        checkLength(charges, length, (size_t) cpp(target).getNumAtoms(), "charges");
+        vector<double> values;
+        cpp(target).getAtomCharges(cpp(context), values);
+        std::copy(values.begin(), values.end(), charges);
+    });
+}
+
+int OpenMM_MLFFForce_getEnergyComponent(const OpenMM_MLFFForce* target, OpenMM_Context* context,
+                                        const char* name, double* value) {
+    return guardedCode([&] {
+        const string wanted = &notNull(name, "the name of a component");
+        double& out = notNull(value, "value");
+        const std::map<string, double> components = cpp(target).getEnergyComponents(cpp(context));
+        const auto found = components.find(wanted);
+        if (found == components.end()) {
+            vector<string> names;
+            for (const auto& component : components)
+                names.push_back(component.first);
+            throw OpenMMException("the energy has no component '" + wanted + "': it has " +
+                                  join(names, ", "));
+        }
+        out = found->second;
+    });
+}
+
+int OpenMM_MLFFForce_getEnsembleDeviation(const OpenMM_MLFFForce* target, OpenMM_Context* context,
+                                          double* energy, double* force) {
+    return guardedCode([&] {
+        double& energyOut = notNull(energy, "energy");
+        double& forceOut = notNull(force, "force");
+        cpp(target).getEnsembleDeviation(cpp(context), energyOut, forceOut);
+    });
+}
+
+int OpenMM_MLFFForce_computeHessian(const OpenMM_MLFFForce* target, OpenMM_Context* context,
+                                    double* hessian, size_t length) {
+    return guardedCode([&] {
+        const size_t n = 3*(size_t) cpp(target).getNumAtoms();
+        checkLength(hessian, length, n*n, "hessian");  // before the long computation
+        vector<double> values;
+        cpp(target).computeHessian(cpp(context), values);
+        std::copy(values.begin(), values.end(), hessian);
+    });
+}
+
+int OpenMM_MLFFForce_getCoulombMethodInContext(const OpenMM_MLFFForce* target,
+                                               OpenMM_Context* context) {
+    return guarded(-1, [&] { return (int) cpp(target).getCoulombMethodInContext(cpp(context)); });
+}
+
+// --------------------------------------------------------- OpenMM's functions, with errors
 
 int OpenMM_MLFF_loadPlugins(const char* folder) {
     return guardedCode([&] {

@@ -49,6 +49,16 @@ typedef enum {
     OpenMM_MLFFForce_Path = 1      /* the XML holds the path and the SHA-256 of the model file */
 } OpenMM_MLFFForce_ModelStorage;
 
+/* How the charges of a model with charges interact (default: Default). */
+typedef enum {
+    OpenMM_MLFFForce_Default = 0,   /* the published rule: for AIMNet2 Simple, or DSF if periodic */
+    OpenMM_MLFFForce_NoCoulomb = 1, /* not at all */
+    OpenMM_MLFFForce_Simple = 2,    /* all pairs; not periodic */
+    OpenMM_MLFFForce_DSF = 3,       /* damped shifted force, a pair sum with a cutoff */
+    OpenMM_MLFFForce_Ewald = 4,     /* Ewald summation; periodic only */
+    OpenMM_MLFFForce_PME = 5        /* particle mesh Ewald; periodic only */
+} OpenMM_MLFFForce_CoulombMethod;
+
 /* A force with the model of a file, or of length bytes in memory (modelFile is then only a name).
    The force belongs to the caller until OpenMM_System_addForce(). NULL on failure. */
 OPENMM_MLFF_C_API OpenMM_MLFFForce *OpenMM_MLFFForce_create(const char *modelFile);
@@ -82,6 +92,21 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_getModelHasCharges(const OpenMM_MLFFForce
 /* An OpenMM_MLFFForce_ModelStorage (default Embedded), or -1 on failure; 0 or -1. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_getModelStorage(const OpenMM_MLFFForce *target);
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_setModelStorage(OpenMM_MLFFForce *target, int storage);
+
+/* Ensembles: energy, forces and charges are the mean of all members, which must be of the same
+   kind; member 0 is the model of create. Add one of a file or of length bytes in memory: its index
+   or -1. How many there are, 1 or more; -1 on failure. File and SHA-256 of one (texts of the
+   force's); NULL on failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_addEnsembleMember(OpenMM_MLFFForce *target,
+                                                         const char *modelFile);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_addEnsembleMember_2(OpenMM_MLFFForce *target,
+                                                           const char *modelFile,
+                                                           const void *content, size_t length);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumEnsembleMembers(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getEnsembleMemberFile(
+    const OpenMM_MLFFForce *target, int index);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getEnsembleMemberHash(
+    const OpenMM_MLFFForce *target, int index);
 
 /* ----------------------------------------------------------- regions, atoms and bonds -- */
 
@@ -124,6 +149,30 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_setUsesPeriodicBoundaryConditions(OpenMM_
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_usesPeriodicBoundaryConditions(
     const OpenMM_MLFFForce *target);
 
+/* An OpenMM_MLFFForce_CoulombMethod: 0 or -1; the method or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCoulombMethod(OpenMM_MLFFForce *target, int method);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCoulombMethod(const OpenMM_MLFFForce *target);
+
+/* Cutoff (nm) and damping (1/nm) of DSF, relative error of Ewald and PME, cutoff of the dispersion
+   (nm); 0, the default, means the published value. The setters return 0 or -1, the getters NaN on
+   failure. A value that cannot take effect is refused when a Context is created. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCoulombCutoff(OpenMM_MLFFForce *target, double cutoff);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getCoulombCutoff(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCoulombAlpha(OpenMM_MLFFForce *target, double alpha);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getCoulombAlpha(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setEwaldErrorTolerance(OpenMM_MLFFForce *target,
+                                                              double tolerance);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getEwaldErrorTolerance(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setDispersionCutoff(OpenMM_MLFFForce *target,
+                                                           double cutoff);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getDispersionCutoff(const OpenMM_MLFFForce *target);
+
+/* Whether to add the dispersion that the model was published with (default: yes): 0 or -1; 0, 1 or
+   -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setUseDispersion(OpenMM_MLFFForce *target,
+                                                        OpenMM_Boolean use);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getUseDispersion(const OpenMM_MLFFForce *target);
+
 /* The global parameter that multiplies the energy, "" for none; its value in a new Context. The
    setters return 0 or -1, the getters NULL (a text of the force's) or NaN on failure. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_setScaleParameter(OpenMM_MLFFForce *target,
@@ -150,6 +199,39 @@ OPENMM_MLFF_C_API double OpenMM_MLFFForce_getEnergyFactor(const OpenMM_MLFFForce
 /* Copy atomic numbers, regions, their charges and multiplicities, and the energy factor to a
    Context. 0 or -1. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce *target,
+                                                                 OpenMM_Context *context);
+
+/* ------------------------------------------------------------------ with a Context -- */
+
+/* What follows is about the present positions of a Context, before scale parameter and energy
+   factor, and the mean of an ensemble. Arrays belong to the caller, who gives their length in
+   values; it must be the right one. 0 or -1. */
+
+/* [number of atoms] e, in the order of addAtom; models with charges only. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getAtomCharges(const OpenMM_MLFFForce *target,
+                                                      OpenMM_Context *context, double *charges,
+                                                      size_t length);
+
+/* One term of the energy, kJ/mol: "network", "elements" and, for models with charges,
+   "coulomb_short_range", "coulomb", "dispersion". They sum to the model's energy. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getEnergyComponent(const OpenMM_MLFFForce *target,
+                                                          OpenMM_Context *context,
+                                                          const char *name, double *value);
+
+/* Unbiased standard deviation of the members' energies, kJ/mol, and the largest, over the atoms,
+   of that of their forces, kJ/mol/nm; two members or more. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getEnsembleDeviation(const OpenMM_MLFFForce *target,
+                                                            OpenMM_Context *context,
+                                                            double *energy, double *force);
+
+/* Second derivatives of the energy, kJ/mol/nm^2: [3 n][3 n] for n atoms, symmetric. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_computeHessian(const OpenMM_MLFFForce *target,
+                                                      OpenMM_Context *context, double *hessian,
+                                                      size_t length);
+
+/* The OpenMM_MLFFForce_CoulombMethod that a Context uses: what Default stands for there; -1 on
+   failure. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCoulombMethodInContext(const OpenMM_MLFFForce *target,
                                                                  OpenMM_Context *context);
 
 /* ------------------------------------------------------- OpenMM's functions, with errors -- */

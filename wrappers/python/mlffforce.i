@@ -25,6 +25,9 @@
 %}
 
 %pythonbegin %{
+import math
+
+import numpy
 from openmm import unit
 %}
 
@@ -66,10 +69,56 @@ from openmm import unit
 
 %apply int& OUTPUT {int& particle, int& atomicNumber, int& region, int& particle1, int& particle2,
                     int& multiplicity};
-%apply double& OUTPUT {double& totalCharge};
+%apply double& OUTPUT {double& totalCharge, double& energy, double& force};
+
+// Many numbers go through one bytearray to numpy.
+%typemap(in, numinputs=0) std::vector<double>& (std::vector<double> values) {
+    $1 = &values;
+}
+%typemap(argout) std::vector<double>& {
+    Py_XDECREF($result);
+    $result = PyByteArray_FromStringAndSize((const char*) $1->data(),
+                                            (Py_ssize_t) ($1->size()*sizeof(double)));
+    if ($result == NULL)
+        SWIG_fail;
+}
+%typemap(out) std::map<std::string, double> {
+    $result = PyDict_New();
+    for (const auto& item : $1) {
+        PyObject* value = PyFloat_FromDouble(item.second);
+        if ($result != NULL && value != NULL)
+            PyDict_SetItemString($result, item.first.c_str(), value);
+        Py_XDECREF(value);
+    }
+}
 
 %pythonappend OpenMM::MLFFForce::getModelCutoff %{
         val = unit.Quantity(val, unit.nanometer)
+%}
+%pythonappend OpenMM::MLFFForce::getCoulombCutoff %{
+        val = unit.Quantity(val, unit.nanometer)
+%}
+%pythonappend OpenMM::MLFFForce::getCoulombAlpha %{
+        val = unit.Quantity(val, unit.nanometer**-1)
+%}
+%pythonappend OpenMM::MLFFForce::getDispersionCutoff %{
+        val = unit.Quantity(val, unit.nanometer)
+%}
+%pythonappend OpenMM::MLFFForce::getAtomCharges %{
+        val = unit.Quantity(numpy.frombuffer(val), unit.elementary_charge)
+%}
+%pythonappend OpenMM::MLFFForce::getEnergyComponents %{
+        val = {name: unit.Quantity(energy, unit.kilojoule_per_mole)
+               for name, energy in val.items()}
+%}
+%pythonappend OpenMM::MLFFForce::getEnsembleDeviation %{
+        val = (unit.Quantity(val[0], unit.kilojoule_per_mole),
+               unit.Quantity(val[1], unit.kilojoule_per_mole/unit.nanometer))
+%}
+%pythonappend OpenMM::MLFFForce::computeHessian %{
+        val = numpy.frombuffer(val)
+        val = unit.Quantity(val.reshape(2*[math.isqrt(val.size)]),
+                            unit.kilojoule_per_mole/unit.nanometer**2)
 %}
 %pythonappend OpenMM::MLFFForce::getRegionParameters %{
         val = (unit.Quantity(val[0], unit.elementary_charge), val[1])
@@ -81,11 +130,57 @@ from openmm import unit
         val = tuple(val)
 %}
 
+// What these return in Python; the header speaks of output arguments.
+%feature("docstring") OpenMM::MLFFForce::getAtomCharges "
+Get the charges of the atoms at the present positions of a Context, in the order of addAtom(). With
+an ensemble: the mean. Models without charges: an OpenMMException.
+
+:type context: openmm.Context
+:param context: the Context
+:rtype: Quantity
+:return: the charge of each atom, a numpy array in units of the proton charge
+"
+%feature("docstring") OpenMM::MLFFForce::getEnergyComponents "
+Get the terms of the energy at the present positions of a Context: 'network', 'elements' and, for
+models with charges, 'coulomb_short_range', 'coulomb' and 'dispersion'. Before scale parameter and
+energy factor; they sum to the model's energy. With an ensemble: the mean.
+
+:type context: openmm.Context
+:param context: the Context
+:rtype: dict
+:return: the terms by name, each a Quantity in kJ/mol
+"
+%feature("docstring") OpenMM::MLFFForce::getEnsembleDeviation "
+Get how well the members of an ensemble agree at the present positions of a Context.
+
+:type context: openmm.Context
+:param context: the Context
+:rtype: tuple
+:return: two Quantities: the unbiased standard deviation of the energy, in kJ/mol, and the largest,
+    over the atoms, of the standard deviation of the force, in kJ/mol/nm:
+    sqrt(sum over members and x y z of (F - mean)^2/(members - 1))
+"
+%feature("docstring") OpenMM::MLFFForce::computeHessian "
+Get the second derivatives of the energy at the present positions of a Context, by central
+differences of the analytic forces. Before scale parameter and energy factor. See also
+openmmmlff.vibrationalWavenumbers().
+
+:type context: openmm.Context
+:param context: the Context
+:rtype: Quantity
+:return: a symmetric numpy array [3n][3n] in kJ/mol/nm^2, in the order of addAtom(), x y z of each
+"
+
 // C++ has an enum there; in Python it is any int.
 %pythonprepend OpenMM::MLFFForce::setModelStorage %{
         if storage not in (MLFFForce.Embedded, MLFFForce.Path):
             raise ValueError(f"storage is {storage!r}: expected MLFFForce.Embedded or "
                              "MLFFForce.Path")
+%}
+
+%pythonprepend OpenMM::MLFFForce::setCoulombMethod %{
+        from openmmmlff.models import coulombMethod
+        method = coulombMethod(method)
 %}
 
 // A Force that Python still owns hands its ownership on to the result of the cast.
@@ -100,20 +195,46 @@ from openmm import unit
         Create an MLFFForce. The model file is read and checked here; the force does not need it
         afterwards.
 
-        :type model: str or os.PathLike
+        :type model: str or os.PathLike, or a sequence of them
         :param model: the path of a model file, or the name of a model: 'painn-hcno', which comes
-            with the package, or one that `openmm-mlff get` has made known
+            with the package, or one that `openmm-mlff get` has made known. Several, or a name such
+            as 'aimnet2-ensemble', make an ensemble: energy, forces and charges are their mean
         :type content: bytes, optional
         :param content: the model file's bytes, if they are in memory already; model is then only a
             name to report
         """
         if content is None:
-            from openmmmlff.models import modelPath
-            _mlffforce.MLFFForce_swiginit(self, _mlffforce.new_MLFFForce(modelPath(model)))
+            from openmmmlff.models import modelPaths
+            first, *others = modelPaths(model)
+            _mlffforce.MLFFForce_swiginit(self, _mlffforce.new_MLFFForce(first))
+            for path in others:
+                _mlffforce.MLFFForce_addEnsembleMember(self, path)
         else:
             import os
             _mlffforce.MLFFForce_swiginit(
                 self, _mlffforce.new_MLFFForce(os.fspath(model), content))
+%}
+
+%feature("shadow") OpenMM::MLFFForce::addEnsembleMember %{
+    def addEnsembleMember(self, model, content=None):
+        r"""
+        Add a member to the ensemble: energy, forces and charges are the mean of all members. The
+        model given to the constructor is member 0. All members must have the same architecture and
+        the same elements.
+
+        :type model: str or os.PathLike
+        :param model: the path of a model file, or the name of a model, as for MLFFForce()
+        :type content: bytes, optional
+        :param content: the model file's bytes, if they are in memory already; model is then only a
+            name to report
+        :rtype: int
+        :return: the index of the member that was added
+        """
+        if content is None:
+            from openmmmlff.models import modelPath
+            return _mlffforce.MLFFForce_addEnsembleMember(self, modelPath(model))
+        import os
+        return _mlffforce.MLFFForce_addEnsembleMember(self, os.fspath(model), content)
 %}
 
 // ------------------------------------------------------------------------------- class
@@ -121,6 +242,7 @@ from openmm import unit
 // getModel() is for the platforms; _modelInfo() below gives its facts.
 %ignore OpenMM::MLFFForce::getModel;
 %newobject OpenMM::MLFFForce::_fromXml;
+%newobject OpenMM::MLFFForce::_copy;
 
 #define OPENMM_EXPORT_MLFF
 %include "MLFFForce.h"
@@ -157,6 +279,11 @@ from openmm import unit
         return result;
     }
 
+    // The copy shares the checked models, which never change.
+    OpenMM::MLFFForce* _copy() const {
+        return new OpenMM::MLFFForce(*self);
+    }
+
     // What openmmmlff.modelInfo() returns; lengths in angstrom.
     PyObject* _modelInfo() const {
         const mlff_model_info* info = mlff_model_get_info(&self->getModel());
@@ -174,12 +301,13 @@ from openmm import unit
 
     %pythoncode %{
     @classmethod
-    def fromTopology(cls, model, topology, atoms=None, charge=0, multiplicity=1, periodic=None):
+    def fromTopology(cls, model, topology, atoms=None, charge=0, multiplicity=1, periodic=None,
+                     coulomb=None):
         r"""
         Create an MLFFForce for the atoms of a Topology: elements and bonds are taken from it.
 
-        :type model: str or os.PathLike
-        :param model: the path of a model file, or the name of a model, as for MLFFForce()
+        :type model: str or os.PathLike, or a sequence of them
+        :param model: path or name of a model, or several for an ensemble, as for MLFFForce()
         :type topology: openmm.app.Topology
         :param topology: its atoms are the System's particles, in the same order
         :type atoms: iterable of int or openmm.app.Atom, optional
@@ -192,11 +320,15 @@ from openmm import unit
         :param periodic: whether the network sees the periodic images of its atoms. None: yes if
             it describes all atoms of a Topology that has a box; a part of the Topology is a
             molecule as in vacuum
+        :type coulomb: str or int, optional
+        :param coulomb: how the charges of a model with charges interact: 'none', 'simple', 'dsf',
+            'ewald', 'pme', or a constant such as MLFFForce.PME; None: as the model was published
         :rtype: MLFFForce
         :return: the force, with all atoms in region 0
         """
         from openmmmlff.topology import forceFromTopology
-        return forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic)
+        return forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic,
+                                 coulomb)
 
     def __getstate__(self):
         from openmm import XmlSerializer
@@ -207,7 +339,7 @@ from openmm import unit
 
     def __copy__(self):
         from copy import deepcopy
-        duplicate = MLFFForce._fromXml(self.__getstate__())
+        duplicate = self._copy()
         attributes = {key: value for key, value in self.__dict__.items() if key != 'this'}
         duplicate.__dict__.update(deepcopy(attributes))
         return duplicate

@@ -2,6 +2,7 @@
 #define OPENMM_MLFFFORCEIMPL_H_
 
 #include "MLFFForce.h"
+#include "mlff.h"
 #include "openmm/Kernel.h"
 #include "openmm/internal/ForceImpl.h"
 #include <map>
@@ -38,11 +39,21 @@ public:
      * Context as it was.
      */
     void updateParametersInContext(ContextImpl& context);
+    // For the methods of the same names of MLFFForce.
+    void getAtomCharges(ContextImpl& context, std::vector<double>& charges);
+    std::map<std::string, double> getEnergyComponents(ContextImpl& context);
+    void getEnsembleDeviation(ContextImpl& context, double& energy, double& force);
+    void computeHessian(ContextImpl& context, std::vector<double>& hessian);
+    MLFFForce::CoulombMethod getCoulombMethod() const {
+        return coulombMethod;
+    }
 private:
     /**
      * What is fixed when the Context is created.
      */
     struct Fixed {
+        int members;
+        mlff_settings settings;
         std::vector<int> particles;
         std::vector<std::pair<int, int> > bonds;
         bool periodic;
@@ -54,11 +65,15 @@ private:
     void checkRegions() const;
     void checkAtoms(const System& system) const;
     void checkBonds(const System& system) const;
+    void checkSpin() const;
+    void checkCoulomb() const;
+    MLFFForce::CoulombMethod resolveCoulomb() const;
     void checkParameters() const;
     void checkUnchanged() const;
     const MLFFForce& owner;
     Kernel kernel;
     Fixed fixed;
+    MLFFForce::CoulombMethod coulombMethod;  // never Default
 };
 
 } // namespace OpenMM

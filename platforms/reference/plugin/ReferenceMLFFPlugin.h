@@ -1,9 +1,8 @@
 #ifndef OPENMM_REFERENCEMLFFPLUGIN_H_
 #define OPENMM_REFERENCEMLFFPLUGIN_H_
 
-#include "MLFFKernels.h"
+#include "HostMLFFKernel.h"
 #include "mlff_reference.h"
-#include "openmm/Vec3.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,52 +10,40 @@
 namespace OpenMM {
 
 /**
- * MLFFForce in double precision.  It serves every platform that is built on OpenMM's Reference
- * platform, whose data it shares.
- *
- * This is the only place where OpenMM's units and particles meet the engine's: readPositions()
- * fills the positions of the model's atoms from the particles, addForces() hands the forces of the
- * model's atoms to the particles.  Everything between counts atoms of the model.
+ * Pairs by a search at every call.
  */
-class ReferenceCalcMLFFForceKernel : public CalcMLFFForceKernel {
+class ReferencePairFinder : public HostPairFinder {
 public:
-    ReferenceCalcMLFFForceKernel(std::string name, const Platform& platform);
-    ~ReferenceCalcMLFFForceKernel();
-    void initialize(const System& system, const MLFFForce& force);
-    double execute(ContextImpl& context, bool includeForces, bool includeEnergy);
-    void copyParametersToContext(ContextImpl& context, const MLFFForce& force);
+    ReferencePairFinder() : list() {
+    }
+    ~ReferencePairFinder() {
+        ref_pair_list_free(&list);
+    }
+    mlff_status find(double range, int numAtoms, const double (*position)[3], const int* region,
+                     const double (*cell)[3], mlff_pairs& pairs, mlff_error& err);
 private:
-    struct FreeEvaluator {
-        void operator()(mlff_evaluator* evaluator) const {
-            mlff_evaluator_free(evaluator);
-        }
-    };
-    void readParameters(const MLFFForce& force);
-    void readPositions(const std::vector<Vec3>& particles);
-    void readCell(const Vec3* box);
-    void unwrapRegions();
-    void findPairs(double range, ref_pair_list& list);
-    mlff_graph makeGraph();
-    void addForces(std::vector<Vec3>& particles, double scale) const;
-    std::string describeEvaluation() const;
+    ref_pair_list list;
+};
 
-    // fixed by initialize()
-    std::unique_ptr<mlff_evaluator, FreeEvaluator> evaluator;
-    std::vector<int> particle;              // [n_atoms] particle of each atom of the model
-    std::vector<int> bond;                  // [n_bonds][2] atoms
-    int numLayers;
-    bool periodic, unwrap;                  // images interact; a region may come in pieces
-    std::string scaleParameter;
-    bool derivative;
-    // changed by copyParametersToContext()
-    std::vector<int> species, region;       // [n_atoms]
-    std::vector<double> charge, spin;       // [n_regions] e, 2S+1
-    double energyFactor;
-    // one evaluation; kept between evaluations
-    std::vector<double> position, force;    // [n_atoms][3] angstrom, eV/angstrom
-    double cell[3][3];                      // angstrom, rows a b c
-    ref_pair_list messagePairs, longRangePairs;
-    long long evaluation;                   // counts from 1
+/**
+ * MLFFForce in double precision, on one thread.
+ */
+class ReferenceCalcMLFFForceKernel : public HostCalcMLFFForceKernel {
+public:
+    using HostCalcMLFFForceKernel::HostCalcMLFFForceKernel;
+protected:
+    std::vector<const mlff_platform*> getEnginePlatforms() const {
+        return {mlff_reference_platform()};
+    }
+    const mlff_parallel* getThreads() {
+        return nullptr;
+    }
+    std::unique_ptr<HostPairFinder> createPairFinder() const {
+        return std::make_unique<ReferencePairFinder>();
+    }
+    double getHessianStep() const {
+        return 5e-4;
+    }
 };
 
 } // namespace OpenMM

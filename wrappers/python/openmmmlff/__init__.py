@@ -4,6 +4,7 @@ MLFFForce               the force; see help(MLFFForce)
 MLFFForce.fromTopology  the force for all or some atoms of a Topology
 createMixedSystem       a System in which the network describes some molecules and a force field
                         the rest
+vibrationalWavenumbers  from the second derivatives that MLFFForce.computeHessian() gives
 modelInfo               what a model file says about itself
 knownModels             the models that are known by name
 
@@ -14,8 +15,9 @@ import openmm as _openmm
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.mixed import createMixedSystem
 from openmmmlff.models import knownModels, modelInfo
+from openmmmlff.vibrations import vibrationalWavenumbers
 
-__all__ = ["MLFFForce", "createMixedSystem", "knownModels", "modelInfo"]
+__all__ = ["MLFFForce", "createMixedSystem", "knownModels", "modelInfo", "vibrationalWavenumbers"]
 
 
 def _loadPlugins():

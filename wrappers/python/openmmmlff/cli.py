@@ -3,16 +3,20 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 
 import numpy as np
 import openmm
+import openmm.app
 
 import openmmmlff
 from openmmmlff.convert import cli as convertCli
 from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
-from openmmmlff.evaluate import EvaluationError, Evaluator
+from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator
 from openmmmlff.extxyz import readFrames
+from openmmmlff.models import COULOMB, hasCoulomb, hasDispersion
+from openmmmlff.vibrations import vibrationalWavenumbers
 
 # What users are told in one line; anything else is a defect and shows its traceback.
 _EXPECTED = (openmm.OpenMMException, EvaluationError, ConversionError, ValueError, OSError)
@@ -25,9 +29,11 @@ and the exit status is 1."""
 
 _JSON_TEXT = """\
 FILE gets a JSON array with one object per frame: natoms, energy (eV), forces (eV/angstrom, n x 3),
-platform, precision; with several models energy and forces are their mean, energy_std and
-force_std_max (largest component) their standard deviation. A frame that failed has frame and
-error instead."""
+platform, precision; of models with charges also charges (e) and components (eV: network, elements,
+coulomb_short_range, coulomb, dispersion; their sum is the energy); with --hessian also hessian
+(eV/angstrom^2, 3n x 3n). With several models all of these are their mean, energy_std is the
+standard deviation of the energy and force_std_max the largest one of an atom's force. A frame that
+failed has frame and error instead."""
 
 
 def main(arguments=None):
@@ -66,8 +72,9 @@ def _parser():
     add("file", metavar="FILE.xyz", help="extended XYZ, one or more frames")
     add("--model", dest="members", metavar="MODEL", action="append", default=[],
         help="one more model; may be repeated: all of them are an ensemble")
-    add("--charge", type=float, metavar="Q", help="total charge (e) of every frame")
-    add("--coulomb", metavar="METHOD", choices=["default", "none", "simple", "dsf", "ewald", "pme"],
+    add("--charge", type=float, metavar="Q",
+        help="total charge (e) of every frame, whatever its comment line says")
+    add("--coulomb", metavar="METHOD", choices=list(COULOMB),
         help="how the charges of the model interact: %(choices)s")
     add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")
     add("--periodic", action="store_true",
@@ -75,7 +82,8 @@ def _parser():
     add("--platform", default="Reference", metavar="P", help="OpenMM platform (default: Reference)")
     add("--precision", choices=["single", "mixed", "double"],
         help="where the platform has a choice")
-    add("--hessian", action="store_true", help="second derivatives too")
+    add("--hessian", action="store_true",
+        help="second derivatives too; the table has the wavenumbers of the vibrations")
     add("--json", metavar="FILE", help="write the results to FILE ('-': stdout), no table")
     evaluate.set_defaults(run=_evaluate)
 
@@ -120,8 +128,10 @@ def _info(args):
 
 # ------------------------------------------------------------------ evaluate
 def _evaluate(args):
+    if args.charge is not None and not np.isfinite(args.charge):
+        raise EvaluationError(f"--charge {args.charge}: expected a finite number")
     evaluator = Evaluator([args.model, *args.members], args.charge, args.periodic, args.platform,
-                          args.precision)
+                          args.precision, args.coulomb, not args.no_dispersion, args.hessian)
     _refuseWithoutEffect(args, evaluator)
     if args.json and args.json != "-":
         _checkWritable(args.json)
@@ -153,23 +163,16 @@ def _evaluate(args):
 
 def _refuseWithoutEffect(args, evaluator):
     """An option that can have no effect on these models is an error."""
-    if args.charge is not None and not np.isfinite(args.charge):
-        raise EvaluationError(f"--charge {args.charge}: expected a finite number")
-    for path, force in zip(evaluator.paths, evaluator.forces):
-        model = f"the {force.getModelArchitecture()} model {path}"
-        if args.charge and not force.getModelHasCharges():
-            raise EvaluationError(f"--charge {args.charge:g} has no effect: {model} knows no "
-                                  "charges")
-        if args.coulomb not in (None, "default"):
-            raise EvaluationError(f"--coulomb {args.coulomb}: " + (
-                "this version cannot choose the Coulomb method" if force.getModelHasCharges()
-                else f"{model} has no Coulomb term whose method could be chosen"))
-        if args.no_dispersion:
-            raise EvaluationError("--no-dispersion: " + (
-                "this version cannot leave the dispersion term out" if force.getModelHasCharges()
-                else f"{model} has no dispersion term that could be left out"))
-    if args.hessian:
-        raise EvaluationError("--hessian: this version computes no second derivatives")
+    path = evaluator.paths[0]
+    model = f"the {evaluator.force.getModelArchitecture()} model {path}"
+    if args.charge and not evaluator.force.getModelHasCharges():
+        raise EvaluationError(f"--charge {args.charge:g} has no effect: {model} knows no charges")
+    if args.coulomb not in (None, "default") and not hasCoulomb(path):
+        raise EvaluationError(f"--coulomb {args.coulomb}: {model} has no Coulomb term whose method "
+                              "could be chosen")
+    if args.no_dispersion and not hasDispersion(path):
+        raise EvaluationError(f"--no-dispersion: {model} has no dispersion term that could be left "
+                              "out")
 
 
 class _Table:
@@ -179,7 +182,7 @@ class _Table:
         self.args, self.evaluator = args, evaluator
         self.first = None      # the first frame, until it is known whether there is another
         self.n_lines = 0
-        self.ensemble = len(evaluator.forces) > 1
+        self.ensemble = len(evaluator.paths) > 1
 
     def add(self, frame, result):
         if self.n_lines == 0 and self.first is None:
@@ -211,6 +214,8 @@ class _Table:
         if self.ensemble:
             line += f"{result['energy_std']:>14.6f}{result['force_std_max']:>14.6f}"
         print(line)
+        if "hessian" in result:
+            self._vibrations(frame, result, indent=6)
 
     def _single(self, frame, result):
         if "error" in result:
@@ -218,12 +223,35 @@ class _Table:
         self._head()
         print(f"atoms      {result['natoms']}")
         print(f"energy     {result['energy']:.9f} eV")
+        for name, energy in result.get("components", {}).items():
+            print(f"           {name.replace('_', ' '):20}{energy:20.9f} eV")
         if self.ensemble:
             print(f"           standard deviation {result['energy_std']:.6f} eV, "
-                  f"of a force component at most {result['force_std_max']:.6f} eV/angstrom")
-        print(f"\n{'atom':>5}  {'':3}{'force (eV/angstrom)':>42}")
-        for i, (number, f) in enumerate(zip(frame.numbers, result["forces"]), start=1):
-            print(f"{i:>5}  {SYMBOLS[number]:3}{f[0]:14.6f}{f[1]:14.6f}{f[2]:14.6f}")
+                  f"of the force on an atom at most {result['force_std_max']:.6f} eV/angstrom")
+        charges = result.get("charges")
+        print(f"\n{'atom':>5}  {'':3}{'force (eV/angstrom)':>42}"
+              + ("" if charges is None else f"{'charge (e)':>14}"))
+        for i, (number, f) in enumerate(zip(frame.numbers, result["forces"])):
+            print(f"{i + 1:>5}  {SYMBOLS[number]:3}{f[0]:14.6f}{f[1]:14.6f}{f[2]:14.6f}"
+                  + ("" if charges is None else f"{charges[i]:14.6f}"))
+        if "hessian" in result:
+            print()
+            self._vibrations(frame, result, indent=0)
+
+    def _vibrations(self, frame, result, indent):
+        values = _wavenumbers(frame, result, self.evaluator.periodic or frame.pbc)
+        text = [f"{value:.1f}" if value >= 0 else f"{-value:.1f}i" for value in values]
+        first = " "*indent + "wavenumbers (1/cm) "
+        print(textwrap.fill(" ".join(text) or "none", 100, initial_indent=first,
+                            subsequent_indent=" "*len(first)))
+
+
+def _wavenumbers(frame, result, periodic):
+    """Harmonic wavenumbers in 1/cm from the second derivatives of a frame."""
+    # eV/angstrom^2 to kJ/mol/nm^2
+    hessian = np.array(result["hessian"])*(100*KJMOL_PER_EV)
+    masses = [openmm.app.Element.getByAtomicNumber(z).mass for z in frame.numbers]
+    return vibrationalWavenumbers(hessian, masses, None if periodic else 0.1*frame.positions)._value
 
 
 # ------------------------------------------------------------------ what both use

@@ -5,13 +5,18 @@ import numpy as np
 import openmm
 
 from openmmmlff.mlffforce import MLFFForce
-from openmmmlff.models import isRotationInvariant, modelPath
+from openmmmlff.models import isRotationInvariant, modelPaths
 
 KJMOL_PER_EV = 96.48533212331002  # as in the platforms
 KERNEL = "CalcMLFFForce"
 
-# Platforms without a choice compute in this precision.
-_FIXED_PRECISION = {"Reference": "double", "CPU": "double"}
+
+# Terms of the energy, in the order in which they are told.
+COMPONENTS = ("network", "elements", "coulomb_short_range", "coulomb", "dispersion")
+
+# Relative error of these sums in double precision: here exact values matter more than the speed of
+# the default. PME's mesh grows with the inverse of it.
+_EWALD_TOLERANCE = {"ewald": 1e-12, "pme": 3e-9}
 
 
 class EvaluationError(Exception):
@@ -21,22 +26,31 @@ class EvaluationError(Exception):
 class Evaluator:
     """Evaluates frames (extxyz.Frame) with one model, or with the mean of several.
 
-    models       paths or names
+    models       paths or names, of ensembles too
     charge       e, for all frames; None: each frame's own, 0 where it has none
     periodic     True: every frame must have a Lattice, whatever its pbc says
     platform     name of an OpenMM platform
     precision    single, mixed, double; None: the platform's default
+    coulomb      name of a Coulomb method; None: the model's default
+    dispersion   False: without the model's dispersion term
+    hessian      True: second derivatives too
     """
 
-    def __init__(self, models, charge=None, periodic=False, platform="Reference", precision=None):
-        self.paths = [modelPath(model) for model in models]
-        self.forces = [MLFFForce(path) for path in self.paths]
+    def __init__(self, models, charge=None, periodic=False, platform="Reference", precision=None,
+                 coulomb=None, dispersion=True, hessian=False):
+        self.paths = [path for model in models for path in modelPaths(model)]
+        self.force = MLFFForce(self.paths)
+        self.force.setCoulombMethod(coulomb)
+        self.force.setUseDispersion(dispersion)
         self.charge = charge
         self.periodic = periodic
+        self.hessian = hessian
         self.platform = _findPlatform(platform)
-        self.precision, self.properties = _findPrecision(self.platform, precision)
-        self._key = None        # what the Contexts were made for
-        self._contexts = []
+        self.precision, self.properties = _findPrecision(self.platform, precision, self.force)
+        if self.precision == "double":
+            self.force.setEwaldErrorTolerance(_EWALD_TOLERANCE.get(coulomb, 0))
+        self._key = None        # what the Context was made for
+        self._context = self._inContext = None
 
     def evaluate(self, frame):
         """Energies and forces of a frame, as the dict that --json writes."""
@@ -45,29 +59,36 @@ class Evaluator:
         if rotation is not None:
             positions = positions @ rotation.T
         self._prepare(frame, box is not None)
+        context, force = self._context, self._inContext
+        if box is not None:
+            context.setPeriodicBoxVectors(*box)
+        context.setPositions(positions)
 
-        energies, forces = [], []
-        for context in self._contexts:
-            if box is not None:
-                context.setPeriodicBoxVectors(*box)
-            context.setPositions(positions)
-            state = context.getState(energy=True, forces=True)
-            energy = state.getPotentialEnergy()._value/KJMOL_PER_EV
-            force = state.getForces(asNumpy=True)._value*(0.1/KJMOL_PER_EV)
-            if not (math.isfinite(energy) and np.isfinite(force).all()):
-                raise EvaluationError("the energy or a force is not finite")
-            energies.append(energy)
-            forces.append(force if rotation is None else force @ rotation)
+        state = context.getState(energy=True, forces=True)
+        result = {"natoms": len(frame.numbers),
+                  "energy": state.getPotentialEnergy()._value/KJMOL_PER_EV,
+                  "forces": state.getForces(asNumpy=True)._value*(0.1/KJMOL_PER_EV)}
+        if force.getModelHasCharges():
+            result["charges"] = force.getAtomCharges(context)._value
+            components = force.getEnergyComponents(context)
+            result["components"] = {name: components[name]._value/KJMOL_PER_EV
+                                    for name in COMPONENTS}
+        if force.getNumEnsembleMembers() > 1:
+            energy, deviation = force.getEnsembleDeviation(context)
+            result["energy_std"] = energy._value/KJMOL_PER_EV
+            result["force_std_max"] = deviation._value*(0.1/KJMOL_PER_EV)
+        if self.hessian:
+            result["hessian"] = force.computeHessian(context)._value*(0.01/KJMOL_PER_EV)
+        for name in ("energy", "forces", "charges", "hessian"):
+            if not np.isfinite(result.get(name, 0.0)).all():
+                raise EvaluationError(f"{name}: a number is not finite")
 
-        result = {"natoms": len(frame.numbers), "energy": float(np.mean(energies)),
-                  "forces": np.mean(forces, axis=0).tolist()}
-        if len(energies) > 1:
-            # unbiased; of the forces the largest over all atoms and directions
-            result["energy_std"] = float(np.std(energies, ddof=1))
-            result["force_std_max"] = float(np.std(forces, axis=0, ddof=1).max())
+        if rotation is not None:
+            _rotateBack(result, rotation)
         result["platform"] = self.platform.getName()
         result["precision"] = self.precision
-        return result
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value
+                for name, value in result.items()}
 
     def _box(self, frame):
         """OpenMM's box vectors (nm) of a frame, and the rotation (or None) that leads to them."""
@@ -86,7 +107,7 @@ class Evaluator:
         return box, rotation
 
     def _prepare(self, frame, periodic):
-        """Make the Contexts, unless those of the frame before fit."""
+        """Make the Context, unless that of the frame before fits."""
         charge = self.charge
         if charge is None:
             charge = frame.charge if frame.charge is not None else 0.0
@@ -94,20 +115,33 @@ class Evaluator:
         key = (frame.numbers, charge, multiplicity, periodic)
         if key == self._key:
             return
-        self._key, self._contexts = None, []
-        contexts = []
-        for template in self.forces:
-            system = openmm.System()
-            force = template.__copy__()
-            force.setRegionParameters(0, charge, multiplicity)
-            force.setUsesPeriodicBoundaryConditions(periodic)
-            for i, number in enumerate(frame.numbers):
-                system.addParticle(1.0)
-                force.addAtom(i, number)
-            system.addForce(force)
-            contexts.append(openmm.Context(system, openmm.VerletIntegrator(0.001), self.platform,
-                                           self.properties))
-        self._key, self._contexts = key, contexts
+        self._key = self._context = self._inContext = None
+        force = self.force.__copy__()
+        force.setRegionParameters(0, charge, multiplicity)
+        force.setUsesPeriodicBoundaryConditions(periodic)
+        self._context = _makeContext(force, frame.numbers, self.platform, self.properties)
+        self._key, self._inContext = key, force
+
+
+def _makeContext(force, numbers, platform, properties):
+    """A Context of a System with these atoms and this force, which it takes over."""
+    system = openmm.System()
+    for i, number in enumerate(numbers):
+        system.addParticle(1.0)
+        force.addAtom(i, number)
+    system.addForce(force)
+    return openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
+
+
+def _rotateBack(result, rotation):
+    """From the orientation that OpenMM's box needs to the frame's own."""
+    result["forces"] = result["forces"] @ rotation
+    if "hessian" in result:
+        n = result["natoms"]
+        blocks = result["hessian"].reshape(n, 3, n, 3)
+        blocks = np.einsum("ai,manb,bj->minj", rotation, blocks, rotation, optimize=True)
+        turned = blocks.reshape(3*n, 3*n)
+        result["hessian"] = (turned + turned.T)/2  # symmetric to the last bit
 
 
 def reducedBox(lattice):
@@ -152,15 +186,35 @@ def _findPlatform(name):
     return platform
 
 
-def _findPrecision(platform, precision):
+def _findPrecision(platform, precision, force):
     """(precision in effect, properties for the Context)."""
     name = platform.getName()
     if "Precision" in platform.getPropertyNames():
         if precision is None:
             precision = platform.getPropertyDefaultValue("Precision")
         return precision, {"Precision": precision}
-    fixed = _FIXED_PRECISION.get(name, "double")
+    fixed = _measurePrecision(platform, force)
     if precision not in (None, fixed):
         raise EvaluationError(f"--precision {precision} has no effect on the platform {name}, "
-                              f"which always computes in {fixed} precision")
+                              f"which always computes this model in {fixed} precision")
     return fixed, {}
+
+
+def _measurePrecision(platform, force):
+    """Precision of a platform that has no choice: it may depend on the model, so it is measured.
+
+    Forces in three atoms are compared with the Reference platform's. Rounding in double precision
+    changes them by 1e-13 of the largest, in single precision by 1e-7.
+    """
+    if platform.getName() == "Reference":
+        return "double"
+    forces = []
+    for one in (openmm.Platform.getPlatformByName("Reference"), platform):
+        probe = force.__copy__()
+        probe.setCoulombMethod("default")  # Ewald sums would need a box
+        numbers = (3*force.getModelElements())[:3]
+        context = _makeContext(probe, numbers, one, {})
+        context.setPositions([[0, 0, 0], [0.11, 0.02, 0.01], [-0.03, 0.12, 0.05]])
+        forces.append(context.getState(forces=True).getForces(asNumpy=True)._value)
+    difference = np.abs(forces[1] - forces[0]).max()
+    return "double" if difference <= 1e-10*np.abs(forces[0]).max() else "single"

@@ -10,7 +10,7 @@ from openmmmlff.topology import atomIndices, describe
 
 
 def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
-                      removeConstraints=True, forceGroup=0):
+                      removeConstraints=True, forceGroup=0, coulomb=None):
     """Create a System in which a network describes some molecules and a force field the rest.
 
     The molecules meet the rest as the force field says (mechanical embedding): with its charges
@@ -26,13 +26,16 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
     topology      openmm.app.Topology with the bonds of the molecules
     system        System that describes the whole Topology with a force field; is not changed
     atoms         indices or Atom objects, any iterable: whole molecules
-    model         path or name of a model as for MLFFForce(), or an MLFFForce made for just these
-                  atoms (a copy is added, its force group is kept)
+    model         path or name of a model as for MLFFForce(), several for an ensemble, or an
+                  MLFFForce made for just these atoms (a copy is added, its force group is kept)
     charge, multiplicity
                   of the chosen atoms, e and 2S+1; not with an MLFFForce
     removeConstraints
                   False keeps constraints between chosen atoms
-    forceGroup    of the MLFFForce that is added
+    forceGroup    of the MLFFForce that is added; not with an MLFFForce
+    coulomb       how the network's own charges interact with each other, as for
+                  MLFFForce.fromTopology(); the molecules are as in vacuum, so None means 'simple'
+                  for AIMNet2; not with an MLFFForce
 
     Returns a new System; the last of its forces is the MLFFForce.
     """
@@ -43,10 +46,10 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
                          f"the Topology {topology.getNumAtoms()} atoms")
     indices = atomIndices(topology, atoms)
     if isinstance(model, openmm.Force):
-        force = _copyForce(model, indices, charge, multiplicity, forceGroup)
+        force = _copyForce(model, indices, charge, multiplicity, forceGroup, coulomb)
     else:
         force = MLFFForce.fromTopology(model, topology, indices, charge, multiplicity,
-                                       periodic=False)
+                                       periodic=False, coulomb=coulomb)
         force.setForceGroup(forceGroup)
 
     chosen = set(indices)
@@ -63,13 +66,13 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
     return result
 
 
-def _copyForce(force, indices, charge, multiplicity, forceGroup):
+def _copyForce(force, indices, charge, multiplicity, forceGroup, coulomb):
     """A copy of the MLFFForce that the caller made, which must be for these atoms."""
     if not MLFFForce.isinstance(force):
         raise TypeError(f"model is a {type(force).__name__}, not an MLFFForce")
-    if charge != 0 or multiplicity != 1 or forceGroup != 0:
-        raise ValueError("charge, multiplicity and forceGroup have no effect with an MLFFForce: "
-                         "set them on the force itself")
+    if charge != 0 or multiplicity != 1 or forceGroup != 0 or coulomb is not None:
+        raise ValueError("charge, multiplicity, forceGroup and coulomb have no effect with an "
+                         "MLFFForce: set them on the force itself")
     if not isinstance(force, MLFFForce):
         force = MLFFForce.cast(force)
     described = {force.getAtomParameters(i)[0] for i in range(force.getNumAtoms())}

@@ -2,6 +2,7 @@
 import json
 import os
 import struct
+from collections.abc import Iterable
 
 from openmmmlff.convert import download
 
@@ -14,7 +15,8 @@ def modelPath(model):
 
     model is a path (str or os.PathLike) or the name of a bundled model or of one in the cache of
     `openmm-mlff get`. A bundled name comes before a file of that name. A str that is neither a
-    name nor looks like a path is a ValueError that lists the known names.
+    name nor looks like a path is a ValueError that lists the known names; so is the name of an
+    ensemble, which is not one file.
     """
     if isinstance(model, os.PathLike):
         return os.fspath(model)
@@ -29,30 +31,80 @@ def modelPath(model):
         return os.fspath(cached)
     if os.path.basename(model) != model or model.endswith(".safetensors"):
         return model  # the reader tells what is wrong with the file
+    if ensembleName(model) and download.is_cached(model):
+        raise ValueError(f"'{model}' is an ensemble, where one model is expected: "
+                         f"'{ensembleName(model)}' is its first member")
+    raise _unknown(model)
+
+
+def _unknown(name):
     known = ", ".join(knownModels())
-    if model in download.names():
-        raise ValueError(f"the model '{model}' is not on this machine yet: run "
-                         f"'openmm-mlff get {model}'; models that are: {known}")
-    raise ValueError(f"there is no model file '{model}' and no model of that name; "
-                     f"known names: {known}")
+    if name in download.names():
+        return ValueError(f"the model '{name}' is not on this machine yet: run "
+                          f"'openmm-mlff get {name}'; models that are: {known}")
+    return ValueError(f"there is no model file '{name}' and no model of that name; "
+                      f"known names: {known}")
+
+
+def modelPaths(model):
+    """The paths of the model files of an ensemble, or of a single model, as a list.
+
+    model is what modelPath() takes, the name of an ensemble in the cache ('aimnet2-ensemble': all
+    members of 'aimnet2'), or a sequence of these.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        if isinstance(model, str) and ensembleName(model) and download.is_cached(model):
+            return [os.fspath(path) for path in download.ensemble(model)]
+        return [modelPath(model)]
+    if isinstance(model, bytes) or not isinstance(model, Iterable):
+        return [modelPath(model)]  # tells what is expected
+    paths = [path for one in model for path in modelPaths(one)]
+    if not paths:
+        raise ValueError("no model was given: expected at least one")
+    return paths
+
+
+def ensembleName(name):
+    """'aimnet2' for 'aimnet2-ensemble'; None for what is not the name of an ensemble."""
+    base = name.removesuffix(download.ENSEMBLE)
+    return base if base != name and base in download.REGISTRY else None
 
 
 def knownModels():
     """The names that MLFFForce() takes in place of a path, sorted."""
-    cached = [name for name in download.names() if download.resolve(name) is not None]
-    return sorted([*BUNDLED, *cached])
+    return sorted([*BUNDLED, *filter(download.is_cached, download.names())])
+
+
+# MLFFForce's constants by the names that users write.
+COULOMB = {"default": "Default", "none": "NoCoulomb", "simple": "Simple", "dsf": "DSF",
+           "ewald": "Ewald", "pme": "PME"}
+
+
+def coulombMethod(method):
+    """A constant such as MLFFForce.PME from itself or from a name; None: MLFFForce.Default."""
+    from openmmmlff.mlffforce import MLFFForce
+    constants = {name: getattr(MLFFForce, constant) for name, constant in COULOMB.items()}
+    if method is None:
+        return MLFFForce.Default
+    if isinstance(method, str) and method.lower() in constants:
+        return constants[method.lower()]
+    if isinstance(method, int) and not isinstance(method, bool) and method in constants.values():
+        return method
+    raise ValueError(f"the Coulomb method is {method!r}: expected one of "
+                     + ", ".join(repr(name) for name in constants)
+                     + ", or a constant such as MLFFForce.PME")
 
 
 def modelInfo(model):
     """What a model file says about itself, as a dict.
 
-    model is a path or a name, as for MLFFForce(). Keys: file, architecture, format, elements
-    (atomic numbers), cutoff (angstrom; range of one layer), layers, parameters, has_charges,
-    has_spin, energy_unit (of the file), licence, source, citation ('' where the file does not
-    say), bytes, sha256.
+    model is a path or a name, as for MLFFForce(), of one model. Keys: file, architecture, format,
+    elements (atomic numbers), cutoff (angstrom; range of one layer), layers, parameters,
+    has_charges, has_spin, energy_unit (of the file), licence, source, citation ('' where the file
+    does not say), bytes, sha256.
     """
     from openmmmlff.mlffforce import MLFFForce
-    force = MLFFForce(model)
+    force = MLFFForce(modelPath(model))
     return {"file": force.getModelFile(), **force._modelInfo()}
 
 
@@ -62,7 +114,23 @@ def isRotationInvariant(path):
     It does but for PaiNN with the update "spatial" (docs/model-file.md), which mixes x, y and z.
     path is a file that MLFFForce has accepted.
     """
+    return _settings(path).get("update") != "spatial"
+
+
+def hasCoulomb(path):
+    """Whether a model adds a Coulomb sum of its charges; path as for isRotationInvariant()."""
+    settings = _settings(path)
+    return settings.get("needs_coulomb", settings.get("sr_coulomb") is not None)
+
+
+def hasDispersion(path):
+    """Whether a model adds a dispersion term; path as for isRotationInvariant()."""
+    return _settings(path).get("d3") is not None
+
+
+def _settings(path):
+    """The hyper-parameters in a model file: metadata "config" or "architecture"."""
     with open(path, "rb") as f:
         size, = struct.unpack("<Q", f.read(8))
         metadata = json.loads(f.read(size)).get("__metadata__", {})
-    return json.loads(metadata.get("config", "{}")).get("update") != "spatial"
+    return json.loads(metadata.get("config", metadata.get("architecture", "{}")))

@@ -2,13 +2,14 @@
 
     MLPotential('mlff', modelPath='model.safetensors').createSystem(topology)
 
-modelPath is a path or a name, as for MLFFForce(). createSystem() and createMixedSystem() take
-charge, multiplicity and periodic as MLFFForce.fromTopology() does.
+modelPath is a path or a name, or several for an ensemble, as for MLFFForce(). createSystem() and
+createMixedSystem() take charge, multiplicity, periodic and coulomb as MLFFForce.fromTopology()
+does.
 """
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
 from openmmmlff.mlffforce import MLFFForce
-from openmmmlff.models import knownModels, modelPath
+from openmmmlff.models import coulombMethod, knownModels, modelPaths
 
 # Keys that openmmml's embeddings take; it hands all keys to the potential too.
 _EMBEDDING_KEYS = {"mlLongRange", "linkAtomDistances"}
@@ -29,19 +30,24 @@ class MLFFPotentialImpl(MLPotentialImpl):
     """A model as a potential of openmmml."""
 
     def __init__(self, model):
-        self.model = modelPath(model)
+        self.model = modelPaths(model)
 
     def addForces(self, topology, system, atoms, forceGroup, charge=0, multiplicity=1,
-                  periodic=None, **args):
+                  periodic=None, coulomb=None, **args):
         """Add an MLFFForce to a System; see MLFFForce.fromTopology() for the arguments."""
         _refuse("the potential 'mlff'", args.keys() - _EMBEDDING_KEYS,
-                "charge, multiplicity, periodic")
-        force = MLFFForce.fromTopology(self.model, topology, atoms, charge, multiplicity, periodic)
+                "charge, multiplicity, periodic, coulomb")
+        if atoms is not None and coulombMethod(coulomb) in (MLFFForce.Ewald, MLFFForce.PME):
+            raise ValueError(f"coulomb={coulomb!r} in a mixed System: the force field counts the "
+                             "periodic images of the chosen atoms already; expected None, 'none', "
+                             "'simple' or 'dsf'")
+        force = MLFFForce.fromTopology(self.model, topology, atoms, charge, multiplicity, periodic,
+                                       coulomb)
         force.setForceGroup(forceGroup)
         system.addForce(force)
 
     def getMLLongRange(self):
-        """Message passing ends at the cutoff: no interactions of long range."""
+        """No: in a mixed System addForces() refuses the Ewald sums."""
         return False
 
 

@@ -44,7 +44,7 @@ def atomIndices(topology, atoms):
     return indices
 
 
-def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic):
+def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic, coulomb):
     """MLFFForce.fromTopology()."""
     indices = atomIndices(topology, atoms)
     hasBox = topology.getPeriodicBoxVectors() is not None
@@ -57,6 +57,7 @@ def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodi
     force = cls(model)
     force.setRegionParameters(0, charge, multiplicity)
     force.setUsesPeriodicBoundaryConditions(bool(periodic))
+    force.setCoulombMethod(coulomb)
     known = list(topology.atoms())
     elements = set(force.getModelElements())
     for index in indices:

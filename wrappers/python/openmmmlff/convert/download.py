@@ -52,22 +52,35 @@ REGISTRY = {
         sha256=published.AIMNET2_WB97M_D3_SHA256, n_bytes=46391881, n_members=4,
         licence="MIT, Copyright (c) 2023 Isayev Lab @ Carnegie Mellon",
         text="AIMNet2 wB97M-D3, four members; H B C N O F Si P S Cl As Se Br I"),
+    "aimnet2-b973c": Published(
+        url=_github_url("isayevlab/AIMNet2", "old", "models/aimnet2_b973c_ens.jpt"),
+        sha256=published.AIMNET2_B973C_SHA256, n_bytes=46391881, n_members=4,
+        licence="MIT, Copyright (c) 2023 Isayev Lab @ Carnegie Mellon",
+        text="AIMNet2 B97-3c, four members; H B C N O F Si P S Cl As Se Br I"),
 }
+
+# Appended to a name it means all members: 'aimnet2-ensemble'.
+ENSEMBLE = "-ensemble"
 
 
 # ------------------------------------------------------------------ names
 def names():
-    """Every name that ``get`` knows, members included."""
+    """Every name that ``get`` knows, ensembles and members included."""
     result = []
     for name, entry in REGISTRY.items():
-        result += [name] + [f"{name}_{k}" for k in range(entry.n_members)]
+        result += [name, name + ENSEMBLE] + [f"{name}_{k}" for k in range(entry.n_members)]
     return result
 
 
 def _split(name):
-    """(name in the registry, member or None) of 'aimnet2' or 'aimnet2_2'; None if unknown."""
+    """(name in the registry, member or None) of 'aimnet2', 'aimnet2-ensemble' or 'aimnet2_2'.
+
+    None if unknown.
+    """
     if name in REGISTRY:
         return name, None
+    if str(name).endswith(ENSEMBLE) and str(name)[:-len(ENSEMBLE)] in REGISTRY:
+        return str(name)[:-len(ENSEMBLE)], None
     match = re.fullmatch(r"(.+)_(\d+)", str(name))
     if match and match.group(1) in REGISTRY:
         member = int(match.group(2))
@@ -89,17 +102,28 @@ def _member_paths(base, folder):
 
 
 def resolve(name, *, cache=None):
-    """Path of the cached model ``name`` ('aimnet2' is member 0), or None."""
+    """Path of the cached model ``name`` ('aimnet2' is member 0), or None.
+
+    An ensemble is not one file: None.
+    """
     found = _split(name)
-    if found is None:
+    if found is None or str(name).endswith(ENSEMBLE):
         return None
     base, member = found
     path = _member_paths(base, cache_folder.folder(cache))[member or 0]
     return path if path.is_file() else None
 
 
+def is_cached(name, *, cache=None):
+    """Whether the model, member or ensemble ``name`` is in the cache, whole."""
+    if not str(name).endswith(ENSEMBLE):
+        return resolve(name, cache=cache) is not None
+    base, _ = _known(name)
+    return all(p.is_file() for p in _member_paths(base, cache_folder.folder(cache)))
+
+
 def ensemble(name, *, cache=None):
-    """Paths of all members of the cached model ``name``."""
+    """Paths of all members of the cached model ``name``: 'aimnet2' or 'aimnet2-ensemble'."""
     base, member = _known(name)
     if member is not None:
         raise fail(f"'{name}' is one member, not an ensemble", expected=f"'{base}'",

@@ -17,6 +17,7 @@ _SCHNETPACK = {
 }
 
 AIMNET2_WB97M_D3_SHA256 = "2e8a700893d08c7f982b78e7372d3cf95a480b5d46116f97122b7f20a03c9d88"
+AIMNET2_B973C_SHA256 = "730048052fdb5754faa56c2d60ccaa68b722710b2731470eedca818f1ede56df"
 
 FILES = {
     AIMNET2_WB97M_D3_SHA256: {
@@ -25,7 +26,7 @@ FILES = {
                   "(isayevlab/AIMNet2, models/aimnet2_wb97m-d3_ens.jpt)",
         **_AIMNET2,
     },
-    "730048052fdb5754faa56c2d60ccaa68b722710b2731470eedca818f1ede56df": {
+    AIMNET2_B973C_SHA256: {
         "variant": "b973c-d3",
         "origin": "AIMNet2 B97-3c ensemble, public release of the Isayev lab "
                   "(isayevlab/AIMNet2, models/aimnet2_b973c_ens.jpt)",

@@ -1,0 +1,189 @@
+#include "mlff_cpu_neighbors.h"
+
+#include "mlff_internal.h"
+#include "mlff_reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cpu_neighbors {
+    double cutoff, skin;
+    long searches;
+    bool valid;                /* the last search succeeded */
+
+    /* of the last search */
+    ref_pair_list found;       /* pairs within cutoff + skin */
+    double (*offset)[3];       /* [found.n_pairs] image of each pair, angstrom: x_j is moved by it */
+    double (*saved)[3];        /* [n_atoms] positions then */
+    int *saved_region;         /* [n_atoms] */
+    double cell[3][3];
+    bool periodic, has_region;
+    size_t saved_capacity, region_capacity, offset_capacity;
+
+    /* of the last update */
+    int *first, *neighbor;     /* [n_atoms + 1], [found.n_pairs] */
+    double (*rij)[3];          /* [found.n_pairs] angstrom */
+    size_t first_capacity, neighbor_capacity, rij_capacity;
+};
+
+mlff_status cpu_neighbors_new(double cutoff, double skin, cpu_neighbors **out, mlff_error *err) {
+    *out = NULL;
+    if (!(cutoff > 0) || !(skin >= 0) || !isfinite(skin))
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "a pair list of cutoff %g and skin %g: expected "
+                         "a positive and a finite, not negative number", cutoff, skin);
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for a pair list");
+    (*out)->cutoff = cutoff;
+    (*out)->skin = skin;
+    return MLFF_OK;
+}
+
+void cpu_neighbors_free(cpu_neighbors *list) {
+    if (!list)
+        return;
+    ref_pair_list_free(&list->found);
+    void *all[] = {list->offset, list->saved, list->saved_region, list->first, list->neighbor,
+                   list->rij};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        free(all[k]);
+    free(list);
+}
+
+long cpu_neighbors_searches(const cpu_neighbors *list) {
+    return list->searches;
+}
+
+/* Grow an array of the list; its capacity is kept beside it. */
+static mlff_status grow(void **array, size_t *capacity, size_t count, size_t size,
+                        mlff_error *err) {
+    if (count <= *capacity && *array)
+        return MLFF_OK;
+    const size_t wanted = count + count / 4 + 1;
+    MLFF_TRY(mlff_resize(array, wanted, size, "pair list", err));
+    *capacity = wanted;
+    return MLFF_OK;
+}
+
+/* Whether the pairs found before still hold every pair within the cutoff. */
+static bool still_good(const cpu_neighbors *list, int n_atoms, const double (*position)[3],
+                       const int *region, const double (*cell)[3]) {
+    if (!list->valid || list->found.n_atoms != n_atoms || list->skin == 0)
+        return false;
+    if (list->periodic != (cell != NULL) || (cell && memcmp(cell, list->cell, sizeof list->cell)))
+        return false;
+    if (list->has_region != (region != NULL) ||
+        (region && n_atoms > 0 &&
+         memcmp(region, list->saved_region, (size_t) n_atoms * sizeof *region)))
+        return false;
+    const double limit = 0.25 * list->skin * list->skin;
+    for (int i = 0; i < n_atoms; i++) {
+        double moved = 0;
+        for (int d = 0; d < 3; d++) {
+            const double step = position[i][d] - list->saved[i][d];
+            moved += step * step;
+        }
+        if (!(moved < limit))  // also when it is not a number
+            return false;
+    }
+    return true;
+}
+
+/* The lattice vector nearest to w; inverse: fraction_a = sum_d w_d inverse[d][a]. */
+static void nearest_image(const double cell[3][3], const double inverse[3][3], const double w[3],
+                          double image[3]) {
+    image[0] = image[1] = image[2] = 0;
+    for (int a = 0; a < 3; a++) {
+        const double n = round(w[0] * inverse[0][a] + w[1] * inverse[1][a] + w[2] * inverse[2][a]);
+        for (int d = 0; d < 3; d++)
+            image[d] += n * cell[a][d];
+    }
+}
+
+static void invert(const double c[3][3], double inverse[3][3]) {
+    const double det = c[0][0] * (c[1][1] * c[2][2] - c[1][2] * c[2][1]) -
+                       c[0][1] * (c[1][0] * c[2][2] - c[1][2] * c[2][0]) +
+                       c[0][2] * (c[1][0] * c[2][1] - c[1][1] * c[2][0]);
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            const int r = (j + 1) % 3, s = (j + 2) % 3, t = (i + 1) % 3, u = (i + 2) % 3;
+            inverse[i][j] = (c[r][t] * c[s][u] - c[r][u] * c[s][t]) / det;
+        }
+}
+
+/* Search with the skin and remember what still_good() compares. */
+static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*position)[3],
+                          const int *region, const double (*cell)[3], mlff_error *err) {
+    list->valid = false;
+    list->searches++;
+    MLFF_TRY(ref_neighbors_build(n_atoms, position, region, cell, list->cutoff + list->skin,
+                                 &list->found, err));
+    const size_t n = (size_t) n_atoms, n_pairs = (size_t) list->found.n_pairs;
+    MLFF_TRY(grow((void **) &list->saved, &list->saved_capacity, n, sizeof *list->saved, err));
+    MLFF_TRY(grow((void **) &list->saved_region, &list->region_capacity, n, sizeof(int), err));
+    MLFF_TRY(grow((void **) &list->first, &list->first_capacity, n + 1, sizeof(int), err));
+    MLFF_TRY(grow((void **) &list->offset, &list->offset_capacity, n_pairs, sizeof *list->offset,
+                  err));
+    MLFF_TRY(grow((void **) &list->neighbor, &list->neighbor_capacity, n_pairs, sizeof(int), err));
+    MLFF_TRY(grow((void **) &list->rij, &list->rij_capacity, n_pairs, sizeof *list->rij, err));
+
+    double inverse[3][3] = {{0}};
+    if (cell)
+        invert(cell, inverse);
+    for (int i = 0; i < n_atoms; i++)
+        for (int e = list->found.first[i]; e < list->found.first[i + 1]; e++) {
+            const double *xj = position[list->found.neighbor[e]];
+            double w[3];
+            for (int d = 0; d < 3; d++)
+                w[d] = list->found.rij[e][d] - (xj[d] - position[i][d]);
+            if (cell)
+                nearest_image(cell, inverse, w, list->offset[e]);
+            else
+                memset(list->offset[e], 0, sizeof list->offset[e]);
+        }
+
+    if (n > 0)
+        memcpy(list->saved, position, n * sizeof *position);
+    list->has_region = region != NULL;
+    if (region && n > 0)
+        memcpy(list->saved_region, region, n * sizeof *region);
+    list->periodic = cell != NULL;
+    if (cell)
+        memcpy(list->cell, cell, sizeof list->cell);
+    list->valid = true;
+    return MLFF_OK;
+}
+
+mlff_status cpu_neighbors_update(cpu_neighbors *list, int n_atoms, const double (*position)[3],
+                                 const int *region, const double (*cell)[3], mlff_pairs *pairs,
+                                 mlff_error *err) {
+    if (!still_good(list, n_atoms, position, region, cell))
+        MLFF_TRY(search(list, n_atoms, position, region, cell, err));
+    const double cutoff2 = list->cutoff * list->cutoff;
+    int n = 0;
+    for (int i = 0; i < n_atoms; i++) {
+        list->first[i] = n;
+        for (int e = list->found.first[i]; e < list->found.first[i + 1]; e++) {
+            const int j = list->found.neighbor[e];
+            double *r = list->rij[n], d2 = 0;
+            for (int d = 0; d < 3; d++) {
+                r[d] = (position[j][d] - position[i][d]) + list->offset[e][d];
+                d2 += r[d] * r[d];
+            }
+            if (!(d2 < cutoff2))
+                continue;
+            if (d2 < 1e-16) {  // the search itself reports it, unless rounding decides otherwise
+                list->valid = false;
+                MLFF_TRY(ref_neighbors_build(n_atoms, position, region, cell, list->cutoff,
+                                             &list->found, err));
+                *pairs = ref_pair_list_view(&list->found);
+                return MLFF_OK;
+            }
+            list->neighbor[n++] = j;
+        }
+    }
+    list->first[n_atoms] = n;
+    *pairs = (mlff_pairs) {list->first, list->neighbor, (const double (*)[3]) list->rij};
+    return MLFF_OK;
+}

@@ -1,0 +1,600 @@
+/* PaiNN on the CPU platform: the driver. Twin: platforms/reference/painn/ref_painn.c. */
+#include "cpu_painn.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    B = CPU_FEATURE_BLOCK,
+    CHUNK = 24,          /* rows that go through an update together */
+    MESSAGE_CHUNK = 8    /* rows of one piece of message work */
+};
+
+/* One evaluation as all threads see it. */
+typedef struct pass {
+    cpu_painn *p;
+    const mlff_graph *graph;
+    const mlff_exchange *exchange;  /* NULL: ghosts, if any, are computed here */
+    mlff_result *result;
+    bool split_rows;   /* threads take chunks of rows; else all rows, each a share of the features */
+    size_t n_scratch;  /* rows of the arrays that a span needs for itself */
+    size_t n_hidden;   /* sum of the padded widths of the readout's hidden layers */
+} pass;
+
+/*
+ * A piece of work: rows row0 ... row1-1, share `part` of `n_parts` of the outputs of each stage.
+ * Its own rows of hidden, grad_y, grad_cat and grad_pq begin at `scratch`: few enough to stay in
+ * the cache.
+ */
+typedef struct span {
+    const pass *pass;
+    cpu_member *member;
+    int row0, row1, part, n_parts;
+    size_t scratch;
+} span;
+
+/* ---------------------------------------------------------------------- create, destroy -- */
+
+static void destroy(void *state) {
+    cpu_painn *p = state;
+    if (!p)
+        return;
+    cpu_painn_weights_free(p->painn, &p->weights);
+    cpu_buffer_free(&p->scratch);
+    cpu_buffer_free(&p->rows);
+    free(p);
+}
+
+static mlff_status create(const mlff_model *model, const mlff_settings *settings, void **state,
+                          mlff_error *err) {
+    cpu_painn *p = calloc(1, sizeof *p);
+    if (!p)
+        return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for PaiNN's state");
+    p->painn = mlff_model_description(model);
+    p->kernels = cpu_kernels_best();
+    p->parallel = settings ? settings->parallel : NULL;
+    const mlff_status status = cpu_painn_weights_new(p->painn, p->kernels, &p->weights, err);
+    if (status != MLFF_OK) {
+        destroy(p);
+        return status;
+    }
+    *state = p;
+    return MLFF_OK;
+}
+
+/* Rows that are computed in layer l, and rows whose state its messages read. */
+static int rows_of(const mlff_graph *g, int l) {
+    return g->n_row ? g->n_row[l] : g->n_local;
+}
+
+static int sources_of(const pass *a, int l) {
+    const bool all = l == 0 || a->exchange;
+    return all ? a->graph->n_all : rows_of(a->graph, l - 1);
+}
+
+/* ------------------------------------------------------------------------------ scratch -- */
+
+static void carve_layer(cpu_painn *p, cpu_carver *c, int l, size_t n) {
+    const size_t F = (size_t) p->weights.n_features, row = F * sizeof(float);
+    const bool channel = p->painn->update == MLFF_PAINN_CHANNEL;
+    cpu_painn_kept *k = &p->kept[l];
+    k->s = cpu_carve(c, n, row);
+    k->v = l > 0 ? cpu_carve(c, n, 3 * row) : NULL;
+    k->x = p->painn->context ? cpu_carve(c, n, 3 * row) : NULL;
+    k->ctx_slope = p->painn->context && l > 0 ? cpu_carve(c, n, row) : NULL;
+    k->cat = cpu_carve(c, n, 2 * row);
+    k->v_mid = cpu_carve(c, n, 3 * row);
+    k->pq = cpu_carve(c, n, (channel ? 6 : 3) * row);
+    k->t = channel ? cpu_carve(c, n, row) : NULL;
+    k->upd_slope = cpu_carve(c, n, row);
+    k->y = cpu_carve(c, n, 3 * row);
+}
+
+/* Floats of a context row, in units of F: x^s, x^r, x^v, or only the gradient of s. */
+static int context_width(const cpu_painn *p) {
+    return p->painn->context ? 3 : 1;
+}
+
+/* Lay out all scratch for n rows and n_edges pairs; returns the bytes. */
+static size_t carve(const pass *a, char *base, size_t n, size_t n_edges) {
+    cpu_painn *p = a->p;
+    cpu_carver c = {base, 0};
+    const size_t F = (size_t) p->weights.n_features, row = F * sizeof(float);
+    const bool channel = p->painn->update == MLFF_PAINN_CHANNEL;
+    for (int l = 0; l < p->painn->n_layers; l++)
+        carve_layer(p, &c, l, n);
+    p->s_final = cpu_carve(&c, n, row);
+    p->v_final = cpu_carve(&c, n, 3 * row);
+    p->readout_y = cpu_carve(&c, n, a->n_hidden * sizeof(float));
+    p->readout_d = cpu_carve(&c, n, a->n_hidden * sizeof(float));
+    p->grad_s = cpu_carve(&c, n, row);
+    for (int k = 0; k < 2; k++)
+        p->grad_v[k] = cpu_carve(&c, n, 3 * row);
+    p->grad_x = cpu_carve(&c, n, context_width(p) * row);
+    p->hidden = cpu_carve(&c, a->n_scratch, row);
+    p->grad_y = cpu_carve(&c, a->n_scratch, 3 * row);
+    p->grad_cat = cpu_carve(&c, a->n_scratch, 2 * row);
+    p->grad_pq = channel ? cpu_carve(&c, a->n_scratch, 6 * row) : NULL;
+    p->atom_energy = cpu_carve(&c, n, sizeof(double));
+    p->force = cpu_carve(&c, n * (F / B), 3 * sizeof(double));
+    p->strain = cpu_carve(&c, n * (F / B), 9 * sizeof(double));
+    p->edges = cpu_carve(&c, n_edges, sizeof(cpu_edge));
+    return c.used;
+}
+
+/* ------------------------------------------------------------------------ stages of spans -- */
+
+/* In feature mode all threads work on the same rows and meet after each stage. */
+static void meet(const span *s) {
+    if (s->n_parts > 1)
+        cpu_team_barrier(s->member);
+}
+
+static int share(int n, int part, int n_parts) {
+    return (int) ((long) n * part / n_parts);
+}
+
+/* n rows: y = epilogue(x W^T + b), this span's share of the outputs. */
+static void dense(const span *s, const cpu_dense *layer, cpu_epilogue epilogue, int n,
+                  const float *x, size_t x_stride, float *y, float *d, size_t y_stride) {
+    s->pass->p->kernels->dense(layer, epilogue, n, x, x_stride, y, d, y_stride,
+                               share(layer->n_panels, s->part, s->n_parts),
+                               share(layer->n_panels, s->part + 1, s->n_parts));
+    meet(s);
+}
+
+static void elementwise(const span *s, cpu_update_stage stage, const cpu_update *u) {
+    const int blocks = u->n_features / B;
+    stage(u, s->row1 - s->row0, B * share(blocks, s->part, s->n_parts),
+          B * share(blocks, s->part + 1, s->n_parts));
+    meet(s);
+}
+
+static const cpu_painn_layer *layer_weights(const cpu_painn *p, int l) {
+    return &p->weights.layer[p->painn->shared_interactions ? 0 : l];
+}
+
+static cpu_message message_of(const cpu_painn *p, int l, int grad) {
+    const cpu_painn_kept *k = &p->kept[l];
+    return (cpu_message) {
+        .n_features = p->weights.n_features,
+        .filter = &p->weights.filter[p->painn->shared_filters ? 0 : l],
+        .x = k->x, .s = k->s, .v = k->v,
+        .grad_s = p->grad_s, .grad_v = p->grad_v[grad],
+    };
+}
+
+/* Update of layer l for the rows of a span. */
+static cpu_update update_of(const span *span, int l, int grad) {
+    const cpu_painn *p = span->pass->p;
+    const cpu_painn_kept *k = &p->kept[l];
+    const bool last = l + 1 == p->painn->n_layers, channel = p->painn->update == MLFF_PAINN_CHANNEL;
+    const size_t F = (size_t) p->weights.n_features, i = (size_t) span->row0, own = span->scratch;
+    cpu_update u = {
+        .n_features = p->weights.n_features,
+        .channel = channel,
+        .norm_eps = (float) p->painn->norm_eps,
+        .cat = k->cat + i * 2 * F, .v_mid = k->v_mid + i * 3 * F, .y = k->y + i * 3 * F,
+        .pq = k->pq + i * (channel ? 6 : 3) * F, .t = channel ? k->t + i * F : NULL,
+        .s = (last ? p->s_final : p->kept[l + 1].s) + i * F,
+        .v = (last ? p->v_final : p->kept[l + 1].v) + i * 3 * F,
+        .grad_s = p->grad_s + i * F, .grad_v = p->grad_v[grad] + i * 3 * F,
+        .grad_y = p->grad_y + own * 3 * F, .grad_cat = p->grad_cat + own * 2 * F,
+        .grad_pq = channel ? p->grad_pq + own * 6 * F : NULL,
+    };
+    memcpy(u.m, layer_weights(p, l)->m, sizeof u.m);
+    return u;
+}
+
+/* s = embedding, x = context of the element: layer 0 starts from tables. */
+static void embed(const pass *a, int i) {
+    const cpu_painn *p = a->p;
+    const size_t F = (size_t) p->weights.n_features, z = (size_t) a->graph->species[i];
+    memcpy(p->kept[0].s + i * F, p->weights.embedding + z * F, F * sizeof(float));
+    if (p->painn->context)
+        memcpy(p->kept[0].x + i * 3 * F, p->weights.context0 + z * 3 * F, 3 * F * sizeof(float));
+}
+
+static void update_forward(const span *s, int l) {
+    const cpu_painn *p = s->pass->p;
+    const cpu_painn_layer *w = layer_weights(p, l);
+    const cpu_update u = update_of(s, l, 0);
+    const size_t F = (size_t) u.n_features;
+    const int n = s->row1 - s->row0;
+    float *hidden = p->hidden + s->scratch * F, *slope = p->kept[l].upd_slope + s->row0 * F;
+    if (u.channel)
+        dense(s, &w->mix, CPU_PLAIN, 3 * n, u.v_mid, F, u.pq, NULL, 2 * F);
+    elementwise(s, p->kernels->painn_norms[u.channel], &u);
+    dense(s, &w->upd0, CPU_SILU, n, u.cat, 2 * F, hidden, slope, F);
+    dense(s, &w->upd1, CPU_PLAIN, n, hidden, F, u.y, NULL, 3 * F);
+    elementwise(s, p->kernels->painn_update[u.channel], &u);
+}
+
+static void context_forward(const span *s, int l) {
+    const cpu_painn *p = s->pass->p;
+    const cpu_painn_layer *w = layer_weights(p, l);
+    const cpu_painn_kept *k = &p->kept[l];
+    const size_t F = (size_t) p->weights.n_features, i = (size_t) s->row0;
+    const int n = s->row1 - s->row0;
+    float *hidden = p->hidden + s->scratch * F;
+    if (!p->painn->context)
+        return;
+    dense(s, &w->ctx0, CPU_SILU, n, k->s + i * F, F, hidden, k->ctx_slope + i * F, F);
+    dense(s, &w->ctx1, CPU_PLAIN, n, hidden, F, k->x + i * 3 * F, NULL, 3 * F);
+}
+
+/* e_i = scale (w . h + b), h from the hidden layers; owned rows. */
+static void readout_forward(const span *s) {
+    const pass *a = s->pass;
+    const cpu_painn *p = a->p;
+    const cpu_painn_weights *w = &p->weights;
+    const size_t F = (size_t) w->n_features, i0 = (size_t) s->row0;
+    const int n = s->row1 - s->row0;
+    const float *h = p->s_final + i0 * F;
+    size_t stride = F, column = i0 * a->n_hidden;
+    for (int k = 0; k + 1 < p->painn->n_readout; k++) {
+        float *y = p->readout_y + column;
+        dense(s, &w->readout[k], CPU_SILU, n, h, stride, y, p->readout_d + column, a->n_hidden);
+        h = y;
+        stride = a->n_hidden;
+        column += (size_t) w->readout[k].n_panels * B;
+    }
+    const int width = p->painn->readout_width[p->painn->n_readout - 1];
+    for (int i = 0; i < n && s->part == 0; i++) {
+        double sum = w->readout_bias;
+        for (int f = 0; f < width; f++)
+            sum += (double) w->readout_last[f] * h[i * stride + f];
+        p->atom_energy[i0 + i] = sum * w->scale;
+    }
+}
+
+/* grad_s of the last layer, in units of scale; grad_v = 0. readout_y is reused for gradients. */
+static void readout_reverse(const span *s) {
+    const pass *a = s->pass;
+    const cpu_painn *p = a->p;
+    const cpu_painn_weights *w = &p->weights;
+    const size_t F = (size_t) w->n_features, i0 = (size_t) s->row0, hidden = a->n_hidden;
+    const int last = p->painn->n_readout - 1, n = s->row1 - s->row0;
+    float *grad_s = p->grad_s + i0 * F;
+    if (s->part == 0)
+        memset(p->grad_v[0] + i0 * 3 * F, 0, n * 3 * F * sizeof(float));
+    if (last == 0) {
+        for (int i = 0; i < n && s->part == 0; i++)
+            memcpy(grad_s + i * F, w->readout_last, F * sizeof(float));
+        return;
+    }
+    const size_t width = (size_t) w->readout[last - 1].n_panels * B;
+    float *y = p->readout_y + i0 * hidden + hidden - width;
+    const float *slope = p->readout_d + i0 * hidden + hidden - width;
+    for (int i = 0; i < n && s->part == 0; i++)
+        for (size_t f = 0; f < width; f++)
+            y[i * hidden + f] = w->readout_last[f] * slope[i * hidden + f];
+    meet(s);
+    for (int k = last - 1; k > 0; k--) {
+        const size_t below = (size_t) w->readout[k - 1].n_panels * B;
+        float *d = p->readout_d + (y - p->readout_y) - below;
+        dense(s, &w->readout_t[k], CPU_TIMES, n, y, hidden, y - below, d, hidden);
+        y -= below;
+    }
+    dense(s, &w->readout_t[0], CPU_PLAIN, n, y, hidden, grad_s, NULL, F);
+}
+
+static void update_reverse(const span *s, int l, int grad) {
+    const cpu_painn *p = s->pass->p;
+    const cpu_painn_layer *w = layer_weights(p, l);
+    const cpu_update u = update_of(s, l, grad);
+    const size_t F = (size_t) u.n_features;
+    const int n = s->row1 - s->row0;
+    float *hidden = p->hidden + s->scratch * F, *slope = p->kept[l].upd_slope + s->row0 * F;
+    float *grad_cat = p->grad_cat + s->scratch * 2 * F;
+    elementwise(s, p->kernels->painn_reverse_y, &u);
+    dense(s, &w->upd1_t, CPU_TIMES, n, u.grad_y, 3 * F, hidden, slope, F);
+    dense(s, &w->upd0_t, CPU_PLAIN, n, hidden, F, grad_cat, NULL, 2 * F);
+    elementwise(s, p->kernels->painn_reverse_update[u.channel], &u);
+    if (u.channel)
+        dense(s, &w->mix_t, CPU_ADD, 3 * n, u.grad_pq, 2 * F, u.grad_v, NULL, F);
+}
+
+/* grad_s += what comes back through the context of layer l. */
+static void context_reverse(const span *s, int l) {
+    const cpu_painn *p = s->pass->p;
+    const cpu_painn_layer *w = layer_weights(p, l);
+    const size_t F = (size_t) p->weights.n_features, i0 = (size_t) s->row0;
+    const int n = s->row1 - s->row0;
+    float *hidden = p->hidden + s->scratch * F, *grad_s = p->grad_s + i0 * F;
+    const float *grad_x = p->grad_x + i0 * context_width(p) * F;
+    if (p->painn->context) {
+        float *slope = p->kept[l].ctx_slope + i0 * F;
+        dense(s, &w->ctx1_t, CPU_TIMES, n, grad_x, 3 * F, hidden, slope, F);
+        dense(s, &w->ctx0_t, CPU_ADD, n, hidden, F, grad_s, NULL, F);
+        return;
+    }
+    for (size_t f = 0; f < n * F && s->part == 0; f++)
+        grad_s[f] += grad_x[f];
+    meet(s);
+}
+
+/* --------------------------------------------------------------------------------- driver -- */
+
+/* Give rows 0 ... n_rows-1 to the team; returns false when nothing is left for this thread. */
+static bool next_span(const pass *a, cpu_member *member, int n_rows, span *s) {
+    const int n_threads = member->team->n_threads;
+    if (!a->split_rows) {
+        const bool first = s->row1 < 0;
+        *s = (span) {a, member, 0, n_rows, member->thread, n_threads, 0};
+        return first;
+    }
+    const int row0 = CHUNK * cpu_team_take(member);
+    *s = (span) {a, member, row0, row0 + CHUNK < n_rows ? row0 + CHUNK : n_rows, 0, 1,
+                 (size_t) member->thread * CHUNK};
+    return row0 < n_rows;
+}
+
+/* for each span of rows 0 ... n-1 */
+#define FOR_SPANS(n)                                                                              \
+    for (span s = {.row1 = -1}; next_span(a, member, (n), &s);)
+
+/*
+ * The next feature block and rows of the message work on n_rows rows. Blocks come one after the
+ * other, so that the threads share one block of the filter table and of the features in the cache.
+ */
+static bool next_message(const pass *a, cpu_member *member, int n_rows, int *block, int *row0,
+                         int *row1) {
+    const int n_chunks = (n_rows + MESSAGE_CHUNK - 1) / MESSAGE_CHUNK;
+    const int piece = cpu_team_take(member);
+    if (n_chunks == 0 || piece / n_chunks >= a->p->weights.n_features / B)
+        return false;
+    *block = piece / n_chunks;
+    *row0 = piece % n_chunks * MESSAGE_CHUNK;
+    *row1 = *row0 + MESSAGE_CHUNK < n_rows ? *row0 + MESSAGE_CHUNK : n_rows;
+    return true;
+}
+
+/* State at the start of layer l -> after its messages. */
+static void message_forward(const pass *a, cpu_member *member, int l) {
+    const cpu_painn *p = a->p;
+    const cpu_message m = message_of(p, l, 0);
+    const size_t F = (size_t) m.n_features;
+    for (int b, row0, row1; next_message(a, member, rows_of(a->graph, l), &b, &row0, &row1);)
+        for (int i = row0; i < row1; i++)
+            p->kernels->painn_message(&m, i, b, p->incident[i + 1] - p->incident[i],
+                                      p->edges + p->incident[i], p->kept[l].cat + i * 2 * F,
+                                      p->kept[l].v_mid + i * 3 * F);
+    cpu_team_barrier(member);
+}
+
+/* grad_v after the messages in grad -> before them in !grad; grad_x; forces. What messages give
+   back to s comes through grad_x, so grad_s stays as it is. */
+static void message_reverse(const pass *a, cpu_member *member, int l, int grad) {
+    const cpu_painn *p = a->p;
+    const cpu_message m = message_of(p, l, grad);
+    const size_t F = (size_t) m.n_features, n = (size_t) a->graph->n_all;
+    const size_t x_width = context_width(p) * F;
+    for (int b, row0, row1; next_message(a, member, sources_of(a, l), &b, &row0, &row1);)
+        for (int i = row0; i < row1; i++) {
+            const size_t at = b * n + i;
+            p->kernels->painn_message_reverse(
+                &m, i, b, p->incident[i + 1] - p->incident[i], p->edges + p->incident[i],
+                p->grad_x + i * x_width, p->grad_v[!grad] + i * 3 * F, p->force + 3 * at,
+                a->result->strain ? p->strain + 9 * at : NULL);
+        }
+    cpu_team_barrier(member);
+}
+
+/*
+ * Let the host fill or collect ghost rows; one thread talks, the others wait. An answer other than
+ * 0 stops the evaluation: the host is not called again.
+ */
+static void talk(const pass *a, cpu_member *member, const char *name,
+                 int (*call)(void *ctx, mlff_real type, void *array, int width), int l,
+                 float *array, int width) {
+    if (member->thread == 0 && atomic_load(&member->team->status) == MLFF_OK) {
+        const int answer = call(a->exchange->ctx, MLFF_FLOAT32, array, width);
+        if (answer != 0) {
+            mlff_error err;
+            mlff_fail(&err, MLFF_ERROR_ARGUMENT, "the %s exchange of layer %d answered %d and so "
+                      "stopped the evaluation", name, l, answer);
+            cpu_team_fail(member, MLFF_ERROR_ARGUMENT, &err);
+        }
+    }
+    cpu_team_barrier(member);
+}
+
+/* Ghost rows of what layer l's messages read. */
+static void exchange_forward(const pass *a, cpu_member *member, int l) {
+    if (!a->exchange)
+        return;
+    const cpu_painn *p = a->p;
+    const int F = p->weights.n_features, width = context_width(p) * F;
+    float *context = p->painn->context ? p->kept[l].x : p->kept[l].s;
+    talk(a, member, "forward", a->exchange->forward, l, context, width);
+    talk(a, member, "forward", a->exchange->forward, l, p->kept[l].v, 3 * F);
+}
+
+/* Bring the ghosts' gradients of the same home. */
+static void exchange_reverse(const pass *a, cpu_member *member, int l, int grad) {
+    if (!a->exchange)
+        return;
+    const cpu_painn *p = a->p;
+    const int F = p->weights.n_features, width = context_width(p) * F;
+    talk(a, member, "reverse", a->exchange->reverse, l, p->grad_x, width);
+    talk(a, member, "reverse", a->exchange->reverse, l, p->grad_v[grad], 3 * F);
+}
+
+static void prepare(const pass *a, cpu_member *member) {
+    cpu_painn *p = a->p;
+    const int n_rows = rows_of(a->graph, 0), n_all = a->graph->n_all;
+    for (int c = cpu_team_take(member); c * CHUNK < n_all; c = cpu_team_take(member))
+        for (int i = c * CHUNK; i < n_all && i < (c + 1) * CHUNK; i++) {
+            embed(a, i);
+            if (i < n_rows)
+                cpu_painn_edges_row(p, a->graph, i);
+        }
+    if (member->thread == 0)
+        cpu_painn_edges_ghosts(p, a->graph, n_rows, p->filled);
+    cpu_team_barrier(member);
+}
+
+/* Rows that layer l - 1 did not compute: the message kernels multiply them by zero gradients. */
+static void clear_state(const pass *a, int l) {
+    const cpu_painn_kept *k = &a->p->kept[l];
+    const size_t F = (size_t) a->p->weights.n_features, row0 = (size_t) rows_of(a->graph, l - 1);
+    const size_t n_bytes = (a->graph->n_all - row0) * F * sizeof(float);
+    memset(k->s + row0 * F, 0, n_bytes);
+    memset(k->v + row0 * 3 * F, 0, 3 * n_bytes);
+    if (k->x)
+        memset(k->x + row0 * 3 * F, 0, 3 * n_bytes);
+}
+
+static void forward(const pass *a, cpu_member *member) {
+    const int last = a->p->painn->n_layers - 1;
+    for (int l = 0; l <= last; l++) {
+        message_forward(a, member, l);
+        FOR_SPANS(rows_of(a->graph, l)) {
+            update_forward(&s, l);
+            if (l < last)
+                context_forward(&s, l + 1);
+        }
+        if (l < last && member->thread == 0)
+            clear_state(a, l + 1);
+        cpu_team_barrier(member);
+        if (l < last)
+            exchange_forward(a, member, l + 1);
+    }
+    FOR_SPANS(a->graph->n_local)
+        readout_forward(&s);
+    cpu_team_barrier(member);
+}
+
+/* Rows that receive no messages in layer l have no gradient there. */
+static void clear_rest(const pass *a, cpu_member *member, int row0, int row1, int grad) {
+    const size_t F = (size_t) a->p->weights.n_features;
+    if (row1 > row0 && member->thread == 0) {
+        memset(a->p->grad_s + row0 * F, 0, (row1 - row0) * F * sizeof(float));
+        memset(a->p->grad_v[grad] + row0 * 3 * F, 0, (row1 - row0) * 3 * F * sizeof(float));
+    }
+}
+
+static void reverse(const pass *a, cpu_member *member) {
+    int grad = 0, rows = a->graph->n_local;
+    FOR_SPANS(rows)
+        readout_reverse(&s);
+    cpu_team_barrier(member);
+    for (int l = a->p->painn->n_layers - 1; l >= 0; l--) {
+        clear_rest(a, member, rows, a->graph->n_all, grad);
+        cpu_team_barrier(member);
+        rows = rows_of(a->graph, l);
+        FOR_SPANS(rows)
+            update_reverse(&s, l, grad);
+        cpu_team_barrier(member);
+        rows = sources_of(a, l);
+        message_reverse(a, member, l, grad);
+        grad = !grad;
+        if (l == 0)
+            break;
+        exchange_reverse(a, member, l, grad);
+        if (a->exchange)
+            rows = a->graph->n_local;
+        FOR_SPANS(rows)
+            context_reverse(&s, l);
+        cpu_team_barrier(member);
+    }
+}
+
+static void evaluate_thread(void *arg, cpu_member *member) {
+    const pass *a = arg;
+    prepare(a, member);
+    forward(a, member);
+    if (a->result->force)
+        reverse(a, member);
+}
+
+/* ---------------------------------------------------------------------------- host's side -- */
+
+static mlff_status report_energy(const pass *a, mlff_error *err) {
+    const cpu_painn *p = a->p;
+    const mlff_graph *g = a->graph;
+    mlff_result *r = a->result;
+    memset(r->component, 0, sizeof r->component);
+    for (int i = 0; i < g->n_local; i++) {
+        const double energy = p->atom_energy[i], constant = p->weights.constant[g->species[i]];
+        if (!isfinite(energy))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d (%s) is %g, expected a "
+                             "finite number: its neighborhood may be far from what the model was "
+                             "trained on", i, mlff_element_symbol(g->species[i]), energy);
+        r->component[MLFF_NETWORK] += energy;
+        r->component[MLFF_ELEMENTS] += constant;
+        if (r->atom_energy)
+            r->atom_energy[i] = energy + constant;
+    }
+    r->energy = r->component[MLFF_NETWORK] + r->component[MLFF_ELEMENTS];
+    return MLFF_OK;
+}
+
+/* Sums over the feature blocks in fixed order, in double. */
+static mlff_status report_force(const pass *a, mlff_error *err) {
+    const cpu_painn *p = a->p;
+    const mlff_graph *g = a->graph;
+    const size_t n = (size_t) g->n_all, blocks = (size_t) p->weights.n_features / B;
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++) {
+            double sum = 0;
+            for (size_t b = 0; b < blocks; b++)
+                sum += p->force[3 * (b * n + i) + c];
+            if (!isfinite(sum))
+                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %zu (%s) is %g along "
+                                 "%c, expected a finite number: its neighborhood may be far from "
+                                 "what the model was trained on", i,
+                                 mlff_element_symbol(g->species[i]), sum, "xyz"[c]);
+            a->result->force[i][c] += sum * p->weights.scale;
+        }
+    for (int c = 0; a->result->strain && c < 9; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < n * blocks; i++)
+            sum += p->strain[9 * i + c];
+        a->result->strain[c] = sum * p->weights.scale;
+    }
+    return MLFF_OK;
+}
+
+/* Scratch for this graph. */
+static mlff_status reserve(pass *a, mlff_error *err) {
+    cpu_painn *p = a->p;
+    const size_t n = (size_t) a->graph->n_all, blocks = (size_t) p->weights.n_features / B;
+    const int n_rows = rows_of(a->graph, 0);
+    MLFF_TRY(cpu_buffer_reserve(&p->rows, 2 * (n + 1) * sizeof(int), err));
+    p->incident = p->rows.data;
+    p->filled = p->incident + n + 1;
+    MLFF_TRY(cpu_painn_edges_count(a->graph, n_rows, p->incident, err));
+    const size_t n_edges = (size_t) p->incident[n];
+    MLFF_TRY(cpu_buffer_reserve(&p->scratch, carve(a, NULL, n, n_edges), err));
+    carve(a, p->scratch.data, n, n_edges);
+    memset(p->force, 0, n * blocks * 3 * sizeof(double));
+    if (a->result->strain)
+        memset(p->strain, 0, n * blocks * 9 * sizeof(double));
+    return MLFF_OK;
+}
+
+static mlff_status evaluate(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
+                            mlff_result *result, mlff_error *err) {
+    cpu_painn *p = state;
+    const int n_threads = p->parallel && p->parallel->n_threads > 1 ? p->parallel->n_threads : 1;
+    pass a = {.p = p, .graph = graph, .result = result,
+              .exchange = exchange && exchange->forward ? exchange : NULL};
+    for (int k = 0; k + 1 < p->painn->n_readout; k++)
+        a.n_hidden += (size_t) p->weights.readout[k].n_panels * B;
+    a.split_rows = n_threads == 1 || graph->n_local >= 2 * CHUNK * n_threads;
+    a.n_scratch = (size_t) (a.split_rows ? CHUNK * n_threads : graph->n_all);
+    MLFF_TRY(reserve(&a, err));
+    MLFF_TRY(cpu_team_run(p->parallel, evaluate_thread, &a, err));
+    MLFF_TRY(report_energy(&a, err));
+    return result->force ? report_force(&a, err) : MLFF_OK;
+}
+
+const mlff_backend cpu_painn_backend = {
+    .architecture = "painn",
+    .create = create,
+    .evaluate = evaluate,
+    .destroy = destroy,
+};

@@ -1,0 +1,88 @@
+#include "CpuMLFFPlugin.h"
+#include "mlff_cpu.h"
+#include "mlff_reference.h"
+#include "openmm/KernelFactory.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/Platform.h"
+#include "openmm/PluginInitializer.h"
+#include "openmm/cpu/CpuPlatform.h"
+
+using namespace OpenMM;
+using std::string;
+using std::vector;
+
+static const double SKIN = 1.0;  // angstrom
+
+// -------------------------------------------------------------------------------- pairs
+
+// The range of Ewald sums depends on the box, so it may change.
+mlff_status CpuPairFinder::find(double range, int numAtoms, const double (*position)[3],
+                                const int* region, const double (*cell)[3], mlff_pairs& pairs,
+                                mlff_error& err) {
+    if (list == nullptr || range != listRange) {
+        cpu_neighbors_free(list);
+        const mlff_status status = cpu_neighbors_new(range, SKIN, &list, &err);
+        if (status != MLFF_OK)
+            return status;
+        listRange = range;
+    }
+    return cpu_neighbors_update(list, numAtoms, position, region, cell, &pairs, &err);
+}
+
+// ------------------------------------------------------------------------------ threads
+
+CpuThreads::CpuThreads(ThreadPool& pool) : pool(pool), parallel(), body(nullptr), arg(nullptr) {
+    parallel.ctx = this;
+    parallel.n_threads = pool.getNumThreads();
+    parallel.run = run;
+}
+
+// All threads of the pool run the body at the same time, each once.
+void CpuThreads::run(void* ctx, void (*body)(void* arg, int thread), void* arg) {
+    CpuThreads& threads = *static_cast<CpuThreads*>(ctx);
+    threads.body = body;
+    threads.arg = arg;
+    threads.pool.execute(threads);
+    threads.pool.waitForThreads();
+}
+
+void CpuThreads::execute(ThreadPool&, int thread) {
+    body(arg, thread);
+}
+
+// ------------------------------------------------------------------------------- kernel
+
+// This is the one place that says what runs here: the CPU platform's own kernels, and those of the
+// reference platform (double precision, one thread) for an architecture that they do not have.
+vector<const mlff_platform*> CpuCalcMLFFForceKernel::getEnginePlatforms() const {
+    return {mlff_cpu_platform(), mlff_reference_platform()};
+}
+
+namespace {
+
+class CpuMLFFKernelFactory : public KernelFactory {
+public:
+    KernelImpl* createKernelImpl(string name, const Platform& platform,
+                                 ContextImpl& context) const {
+        if (name == CalcMLFFForceKernel::Name())
+            return new CpuCalcMLFFForceKernel(name, platform,
+                                              CpuPlatform::getPlatformData(context).threads);
+        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
+    }
+};
+
+} // namespace
+
+// Both functions must exist and be visible: OpenMM would else find and call those of a library
+// that we depend on.
+extern "C" OPENMM_EXPORT_MLFF void registerPlatforms() {
+}
+
+extern "C" OPENMM_EXPORT_MLFF void registerKernelFactories() {
+    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
+        Platform& platform = Platform::getPlatform(i);
+        if (platform.getName() == "CPU")
+            platform.registerKernelFactory(CalcMLFFForceKernel::Name(),
+                                           new CpuMLFFKernelFactory());
+    }
+}

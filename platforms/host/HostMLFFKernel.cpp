@@ -1,0 +1,346 @@
+#include "HostMLFFKernel.h"
+#include "internal/MLFFException.h"
+#include "internal/MLFFSettings.h"
+#include "mlff_reference.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/internal/ContextImpl.h"
+#include "openmm/reference/ReferencePlatform.h"
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <sstream>
+#include <utility>
+
+using namespace OpenMM;
+using std::string;
+using std::vector;
+
+static const double ANGSTROM_PER_NM = 10.0;
+static const double KJMOL_PER_EV = 96.48533212331002;
+
+// Flat arrays as the engine wants them.
+static double (*rows(vector<double>& v))[3] {
+    return reinterpret_cast<double (*)[3]>(v.data());
+}
+static const double (*rows(const vector<double>& v))[3] {
+    return reinterpret_cast<const double (*)[3]>(v.data());
+}
+
+HostCalcMLFFForceKernel::HostCalcMLFFForceKernel(string name, const Platform& platform) :
+        CalcMLFFForceKernel(name, platform), evaluation(0) {
+}
+
+// --------------------------------------------------------------------------- initialize
+
+void HostCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& force) {
+    createEvaluators(force);
+    messageFinder = createPairFinder();
+    longRangeFinder = createPairFinder();
+    numLayers = mlff_model_get_info(&force.getModel())->n_layers;
+
+    // the particles of the atoms, and the bonds between atoms
+    const int numAtoms = force.getNumAtoms();
+    vector<int> atomOf(system.getNumParticles(), -1);
+    particle.resize(numAtoms);
+    for (int i = 0; i < numAtoms; i++) {
+        int atomicNumber, atomRegion;
+        force.getAtomParameters(i, particle[i], atomicNumber, atomRegion);
+        atomOf[particle[i]] = i;
+    }
+    for (int i = 0; i < force.getNumBonds(); i++) {
+        int particle1, particle2;
+        force.getBondParameters(i, particle1, particle2);
+        bond.insert(bond.end(), {atomOf[particle1], atomOf[particle2]});
+    }
+    position.resize(3*(size_t) numAtoms);
+    this->force.resize(3*(size_t) numAtoms);
+
+    periodic = force.usesPeriodicBoundaryConditions();
+    unwrap = !periodic && system.usesPeriodicBoundaryConditions();
+    scaleParameter = force.getScaleParameter();
+    derivative = force.getNumEnergyParameterDerivatives() > 0;
+    readParameters(force);
+}
+
+static bool hasRoom(const mlff_platform& platform, const char* architecture) {
+    for (int k = 0; k < platform.n_backends; k++)
+        if (strcmp(platform.backends[k]->architecture, architecture) == 0)
+            return true;
+    return false;
+}
+
+void HostCalcMLFFForceKernel::createEvaluators(const MLFFForce& force) {
+    const vector<const mlff_platform*> platforms = getEnginePlatforms();
+    const char* architecture = mlff_model_get_info(&force.getModel())->architecture;
+    const mlff_platform* chosen = platforms[0];  // refuses what none of them has
+    for (const mlff_platform* platform : platforms)
+        if (hasRoom(*platform, architecture)) {
+            chosen = platform;
+            break;
+        }
+    mlff_settings settings = readMLFFSettings(force);
+    settings.parallel = getThreads();
+    for (int k = 0; k < force.getNumEnsembleMembers(); k++) {
+        mlff_evaluator* created;
+        mlff_error err;
+        checkMLFFStatus(mlff_evaluator_new(chosen, &force.getModel(k), &settings, &created, &err),
+                        err, force.getEnsembleMemberFile(k));
+        evaluators.emplace_back(created);
+    }
+}
+
+void HostCalcMLFFForceKernel::copyParametersToContext(ContextImpl&, const MLFFForce& force) {
+    readParameters(force);
+}
+
+void HostCalcMLFFForceKernel::readParameters(const MLFFForce& force) {
+    species.resize(force.getNumAtoms());
+    region.resize(force.getNumAtoms());
+    for (int i = 0; i < force.getNumAtoms(); i++) {
+        int unused;
+        force.getAtomParameters(i, unused, species[i], region[i]);
+    }
+    charge.resize(force.getNumRegions());
+    spin.resize(force.getNumRegions());
+    for (int i = 0; i < force.getNumRegions(); i++) {
+        int multiplicity;
+        force.getRegionParameters(i, charge[i], multiplicity);
+        spin[i] = multiplicity;
+    }
+    energyFactor = force.getEnergyFactor();
+}
+
+// ------------------------------------------------------------------------------ execute
+
+double HostCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
+                                        bool includeEnergy) {
+    evaluation++;
+    const double lambda = scaleParameter.empty() ? 1 : context.getParameter(scaleParameter);
+    if (!std::isfinite(lambda))
+        throw OpenMMException("MLFFForce: the scale parameter '" + scaleParameter + "' is " +
+                              std::to_string(lambda) + ": expected a finite number");
+    const double scale = lambda*energyFactor;
+    if (scale == 0 && !derivative)
+        return 0;
+
+    readContext(context);
+    const bool wantForces = includeForces && scale != 0;
+    const double energy = KJMOL_PER_EV*evaluateMean(makeGraph(), wantForces);
+    auto* data = static_cast<ReferencePlatform::PlatformData*>(context.getPlatformData());
+    if (wantForces)
+        addForces(*data->forces, scale);
+    if (derivative)
+        (*data->energyParameterDerivatives)[scaleParameter] += energyFactor*energy;
+    return includeEnergy ? scale*energy : 0;
+}
+
+// Where the atoms of the model are, each region in one piece.
+void HostCalcMLFFForceKernel::readContext(ContextImpl& context) {
+    auto* data = static_cast<ReferencePlatform::PlatformData*>(context.getPlatformData());
+    readPositions(*data->positions);
+    readCell(data->periodicBoxVectors);
+    if (unwrap)
+        unwrapRegions();
+}
+
+// Position of each atom of the model, angstrom.
+void HostCalcMLFFForceKernel::readPositions(const vector<Vec3>& particles) {
+    for (size_t i = 0; i < particle.size(); i++) {
+        const Vec3& p = particles[particle[i]];
+        if (!std::isfinite(p[0]+p[1]+p[2])) {
+            std::stringstream message;
+            message << "MLFFForce: the position of particle " << particle[i] << " ("
+                    << mlff_element_symbol(species[i]) << ", atom " << i << ") is (" << p[0] << ", "
+                    << p[1] << ", " << p[2] << ") nm at evaluation " << evaluation
+                    << " of this Context: expected finite numbers; if they were finite at the "
+                       "start, the simulation has become unstable (try minimizing first, or a "
+                       "smaller time step)";
+            throw OpenMMException(message.str());
+        }
+        for (int d = 0; d < 3; d++)
+            position[3*i+d] = ANGSTROM_PER_NM*p[d];
+    }
+}
+
+void HostCalcMLFFForceKernel::readCell(const Vec3* box) {
+    for (int a = 0; a < 3; a++)
+        for (int d = 0; d < 3; d++)
+            cell[a][d] = ANGSTROM_PER_NM*box[a][d];
+}
+
+// Put regions together that the box may have cut.
+void HostCalcMLFFForceKernel::unwrapRegions() {
+    mlff_error err;
+    check(ref_regions_unwrap((int) particle.size(), region.data(), (int) bond.size()/2,
+                             reinterpret_cast<const int (*)[2]>(bond.data()), cell, rows(position),
+                             &err), err);
+}
+
+mlff_pairs HostCalcMLFFForceKernel::findPairs(double range, HostPairFinder& finder) {
+    mlff_pairs pairs = {};
+    mlff_error err;
+    check(finder.find(range, (int) particle.size(), rows(std::as_const(position)), region.data(),
+                      periodic ? cell : nullptr, pairs, err), err);
+    return pairs;
+}
+
+// The atoms, their pairs within the ranges that the models ask for, and the regions.
+mlff_graph HostCalcMLFFForceKernel::makeGraph() {
+    mlff_graph graph = {};
+    graph.n_local = graph.n_all = (int) particle.size();
+    graph.species = species.data();
+    graph.n_layers = numLayers;
+    graph.n_regions = (int) charge.size();
+    graph.region = region.data();
+    graph.total_charge = charge.data();
+    graph.multiplicity = spin.data();
+    graph.position = rows(std::as_const(position));
+    graph.cell = periodic ? cell : nullptr;
+
+    double messageRange = 0, longRange = 0;
+    for (const auto& evaluator : evaluators) {  // members may differ in the range of dispersion
+        double range;
+        mlff_error err;
+        check(mlff_evaluator_pair_cutoffs(evaluator.get(), &graph, nullptr, &messageRange, &range,
+                                          &err), err);
+        longRange = std::max(longRange, range);
+    }
+    graph.message = findPairs(messageRange, *messageFinder);
+    if (longRange > 0)
+        graph.long_range = findPairs(longRange, *longRangeFinder);
+    return graph;
+}
+
+// One member's answer; the arrays wanted are those of the result given.
+mlff_result HostCalcMLFFForceKernel::evaluateMember(size_t member, const mlff_graph& graph,
+                                                    mlff_result result) {
+    mlff_error err;
+    check(mlff_evaluate(evaluators[member].get(), &graph, nullptr, &result, &err), err);
+    return result;
+}
+
+// Energy, eV, and forces, eV/angstrom, as the mean of the members.
+double HostCalcMLFFForceKernel::evaluateMean(const mlff_graph& graph, bool wantForces) {
+    mlff_result wanted = {};
+    if (wantForces) {
+        std::fill(force.begin(), force.end(), 0.0);
+        wanted.force = rows(force);  // the members add to it
+    }
+    double energy = 0;
+    for (size_t k = 0; k < evaluators.size(); k++)
+        energy += evaluateMember(k, graph, wanted).energy;
+    const double share = 1.0/evaluators.size();
+    if (wantForces && evaluators.size() > 1)
+        for (double& f : force)
+            f *= share;
+    return share*energy;
+}
+
+// Forces on the atoms of the model to the particles, times a factor; kJ/mol/nm.
+void HostCalcMLFFForceKernel::addForces(vector<Vec3>& particles, double scale) const {
+    const double unit = scale*KJMOL_PER_EV*ANGSTROM_PER_NM;
+    for (size_t i = 0; i < particle.size(); i++)
+        particles[particle[i]] += Vec3(force[3*i], force[3*i+1], force[3*i+2])*unit;
+}
+
+void HostCalcMLFFForceKernel::check(mlff_status status, const mlff_error& err) const {
+    if (status != MLFF_OK)
+        checkMLFFStatus(status, err, "evaluation " + std::to_string(evaluation) +
+                        " of this Context (atoms are counted as in addAtom())");
+}
+
+// ---------------------------------------------------------------------------- questions
+
+void HostCalcMLFFForceKernel::getAtomCharges(ContextImpl& context, vector<double>& charges) {
+    evaluation++;
+    readContext(context);
+    const mlff_graph graph = makeGraph();
+    vector<double> ofMember(particle.size());
+    charges.assign(particle.size(), 0.0);
+    for (size_t k = 0; k < evaluators.size(); k++) {
+        mlff_result wanted = {};
+        wanted.charge = ofMember.data();
+        evaluateMember(k, graph, wanted);
+        for (size_t i = 0; i < charges.size(); i++)
+            charges[i] += ofMember[i]/evaluators.size();
+    }
+}
+
+void HostCalcMLFFForceKernel::getEnergyComponents(ContextImpl& context,
+                                                  vector<double>& components) {
+    evaluation++;
+    readContext(context);
+    const mlff_graph graph = makeGraph();
+    components.assign(MLFF_N_COMPONENTS, 0.0);
+    for (size_t k = 0; k < evaluators.size(); k++) {
+        const mlff_result result = evaluateMember(k, graph, {});
+        for (int c = 0; c < MLFF_N_COMPONENTS; c++)
+            components[c] += KJMOL_PER_EV*result.component[c]/evaluators.size();
+    }
+}
+
+// sqrt(sum_k |x_k - mean|^2/(n-1)) of n vectors of this width, one behind the other.
+static double deviation(const vector<double>& x, size_t stride, size_t offset, size_t width) {
+    const size_t n = x.size()/stride;
+    double sum = 0;
+    for (size_t d = offset; d < offset+width; d++) {
+        double mean = 0;
+        for (size_t k = 0; k < n; k++)
+            mean += x[k*stride+d]/n;
+        for (size_t k = 0; k < n; k++)
+            sum += (x[k*stride+d]-mean)*(x[k*stride+d]-mean);
+    }
+    return std::sqrt(sum/(n-1));
+}
+
+void HostCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl& context, double& energy,
+                                                   double& largestForce) {
+    evaluation++;
+    readContext(context);
+    const mlff_graph graph = makeGraph();
+    const size_t n = evaluators.size(), width = force.size();
+    vector<double> energies, forces;
+    for (size_t k = 0; k < n; k++) {
+        std::fill(force.begin(), force.end(), 0.0);
+        mlff_result wanted = {};
+        wanted.force = rows(force);
+        energies.push_back(evaluateMember(k, graph, wanted).energy);
+        forces.insert(forces.end(), force.begin(), force.end());
+    }
+    energy = KJMOL_PER_EV*deviation(energies, 1, 0, 1);
+    largestForce = 0;
+    for (size_t i = 0; i < particle.size(); i++)
+        largestForce = std::max(largestForce, deviation(forces, width, 3*i, 3));
+    largestForce *= KJMOL_PER_EV*ANGSTROM_PER_NM;
+}
+
+/*
+ * One row of the Hessian, eV/angstrom^2, by a central difference of fourth order:
+ *   d2E/dx dy = -(8 (F_y(x+h) - F_y(x-h)) - (F_y(x+2h) - F_y(x-2h)))/(12 h)
+ */
+void HostCalcMLFFForceKernel::differentiateForces(size_t coordinate, double* row) {
+    static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {-1, 8, -8, 1};
+    const double h = getHessianStep(), x = position[coordinate];
+    std::fill(row, row+force.size(), 0.0);
+    for (int k = 0; k < 4; k++) {
+        position[coordinate] = x+offset[k]*h;
+        evaluateMean(makeGraph(), true);
+        for (size_t c = 0; c < force.size(); c++)
+            row[c] += weight[k]*force[c]/(12*h);
+    }
+    position[coordinate] = x;
+}
+
+void HostCalcMLFFForceKernel::computeHessian(ContextImpl& context, vector<double>& hessian) {
+    evaluation++;
+    readContext(context);
+    const size_t n = position.size();
+    hessian.resize(n*n);
+    for (size_t a = 0; a < n; a++)
+        differentiateForces(a, &hessian[a*n]);
+    const double unit = KJMOL_PER_EV*ANGSTROM_PER_NM*ANGSTROM_PER_NM;
+    for (size_t a = 0; a < n; a++)
+        for (size_t b = 0; b <= a; b++)
+            hessian[a*n+b] = hessian[b*n+a] = 0.5*unit*(hessian[a*n+b]+hessian[b*n+a]);
+}

@@ -1,0 +1,438 @@
+"""AIMNet2 from Python and from the command line: charges, components, Coulomb, ensembles."""
+import copy
+import json
+import pickle
+
+import numpy as np
+import openmm
+import pytest
+from conftest import DATA, EXAMPLES, SHARED
+from openmm import app, unit
+from openmmmlff import MLFFForce, createMixedSystem, modelInfo
+from openmmmlff.evaluate import Evaluator
+from openmmmlff.extxyz import readFrames
+
+TOLERANCE = 1e-8          # eV and eV/angstrom, Reference; element constants apart
+CHARGE_TOLERANCE = 1e-9   # e
+SMALL = DATA/"aimnet2"/"published-4x4.safetensors"
+PUBLISHED = [SHARED/"models"/f"aimnet2_wb97m_d3_member{k}.safetensors" for k in range(4)]
+GOLDEN = SHARED/"golden"/"aimnet2"
+needs_weights = pytest.mark.skipif(not (PUBLISHED[0].exists() and GOLDEN.is_dir()),
+                                   reason=f"no AIMNet2 weights and golden data at {SHARED}")
+COMPONENTS = ["network", "elements", "coulomb_short_range", "coulomb", "dispersion"]
+
+
+def xyz(numbers, coord, cell=None, charge=0, multiplicity=1):
+    """One frame of extended XYZ, with every digit."""
+    lattice = "" if cell is None else 'Lattice="' + " ".join(map(repr, np.ravel(cell))) + '" '
+    lines = [str(len(numbers)), f"{lattice}charge={charge!r} multiplicity={multiplicity}"]
+    lines += [f"{z} {x!r} {y!r} {w!r}" for z, (x, y, w) in zip(numbers, coord)]
+    return "\n".join(lines).replace("np.float64(", "").replace(")", "") + "\n"
+
+
+def check(result, components, forces, charges):
+    """A result of evaluate against expected values, components in the order of COMPONENTS."""
+    assert list(result["components"]) == COMPONENTS
+    for name, expected in zip(COMPONENTS, components):
+        # element constants are large, but sums of a few exact numbers
+        rounding = 1e-15*abs(expected) if name == "elements" else 0
+        assert result["components"][name] == pytest.approx(expected, rel=0,
+                                                           abs=TOLERANCE + rounding)
+    elements = result["components"]["elements"]
+    assert result["energy"] - elements == pytest.approx(sum(components) - components[1], rel=0,
+                                                        abs=TOLERANCE)
+    assert sum(result["components"].values()) == pytest.approx(result["energy"], rel=1e-14)
+    assert np.abs(np.array(result["forces"]) - forces).max() < TOLERANCE
+    assert np.abs(np.array(result["charges"]) - charges).max() < CHARGE_TOLERANCE
+
+
+# ------------------------------------------------------------------ values
+def fits(system):
+    """Whether evaluate can compute a system: one region, a multiplicity that the electrons allow."""
+    if len(system["total_charge"]) != 1:
+        return False
+    electrons = sum(system["numbers"]) - system["total_charge"][0]
+    return system["multiplicity"] == [1] or (electrons + system["multiplicity"][0]) % 2 == 1
+
+
+def smallSystems():
+    """(model, system, method) of the repository's own data that evaluate can express."""
+    for path in sorted((DATA/"aimnet2").glob("*.json")):
+        for system in filter(fits, json.loads(path.read_text())["systems"]):
+            for method in system["methods"]:
+                if not any("cutoff" in key for key in method):
+                    yield pytest.param(path.with_suffix(".safetensors"), system, method,
+                                       id=f"{path.stem}-{system['name']}-{method['coulomb']}")
+
+
+@pytest.mark.parametrize("model, system, method", list(smallSystems()))
+def test_values_of_the_independent_code(tmp_path, model, system, method):
+    (tmp_path/"f.xyz").write_text(xyz(system["numbers"], system["coord"], system["cell"],
+                                      system["total_charge"][0], system["multiplicity"][0]))
+    frame, = readFrames(str(tmp_path/"f.xyz"))
+    evaluator = Evaluator([model], coulomb=method["coulomb"],
+                          dispersion=method.get("dispersion", True))
+    expected = [method["components"][name] for name in
+                ("network", "elements", "coulomb_short", "coulomb_full", "dispersion")]
+    check(evaluator.evaluate(frame), expected, method["forces"], method["charges"])
+
+
+def goldens(method):
+    """The golden systems that have values for a Coulomb method, by name."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))}
+    return {name: golden for name, golden in found.items() if method in golden["methods"]}
+
+
+def goldenValues(values):
+    """Components, forces and charges of one method of a golden file."""
+    names = ("nn", "sae", "sr_coulomb_subtracted", "coulomb_full", "d3")
+    return ([values["components"][name]["energy"] for name in names], values["forces"],
+            values["charges"])
+
+
+@needs_weights
+@pytest.mark.parametrize("method", ["simple", "dsf", "ewald", "pme"])
+def test_values_of_the_original_code(command, tmp_path, method):
+    """Every golden system and method, through the command."""
+    systems = goldens(method)
+    assert len(systems) == {"simple": 14, "dsf": 16, "ewald": 2, "pme": 2}[method]
+    (tmp_path/"f.xyz").write_text("".join(
+        xyz(g["numbers"], g["coord"], g["cell"], g["charge"]) for g in systems.values()))
+    status, out, err = command("evaluate", PUBLISHED[0], "f.xyz", "--coulomb", method, "--json",
+                               "-")
+    assert (status, err) == (0, "")
+    for golden, result in zip(systems.values(), json.loads(out), strict=True):
+        # what the original code truncates, this one does not
+        wanted = "ewald_converged" if method in ("ewald", "pme") else method
+        check(result, *goldenValues(golden["methods"][wanted]))
+        assert (result["platform"], result["precision"]) == ("Reference", "double")
+
+
+@needs_weights
+def test_default_method_and_charge(command, tmp_path):
+    """Without --coulomb: simple, or dsf in a box. --charge comes before the comment line's."""
+    names = ("acetate_m1", "ammonium_p1", "water8_triclinic")
+    systems = [json.loads((GOLDEN/f"{name}.json").read_text()) for name in names]
+    for charge, arguments in ((None, []), (9, ["--charge", -1]), (9, ["--charge", 1])):
+        chosen = [g for g in systems if charge is None or g["charge"] == arguments[1]]
+        (tmp_path/"f.xyz").write_text("".join(
+            xyz(g["numbers"], g["coord"], g["cell"], charge or g["charge"]) for g in chosen))
+        status, out, err = command("evaluate", PUBLISHED[0], "f.xyz", *arguments, "--json", "-")
+        assert status == 0, err
+        for golden, result in zip(chosen, json.loads(out), strict=True):
+            method = "dsf" if golden["cell"] else "simple"
+            check(result, *goldenValues(golden["methods"][method]))
+            assert sum(result["charges"]) == pytest.approx(golden["charge"], abs=1e-3)
+
+
+@needs_weights
+def test_ensemble_of_the_original_code(command, tmp_path):
+    systems = [json.loads((GOLDEN/f"{name}.json").read_text()) for name in
+               ("methanol", "acetate_m1", "s_cl_f")]
+    (tmp_path/"f.xyz").write_text("".join(
+        xyz(g["numbers"], g["coord"], g["cell"], g["charge"]) for g in systems))
+    more = [word for member in PUBLISHED[1:] for word in ("--model", member)]
+    status, out, err = command("evaluate", PUBLISHED[0], "f.xyz", *more, "--json", "-")
+    assert (status, err) == (0, "")
+    for golden, result in zip(systems, json.loads(out), strict=True):
+        expected = golden["ensemble4"]
+        assert result["energy"] == pytest.approx(expected["energy_mean"], abs=TOLERANCE)
+        assert result["energy_std"] == pytest.approx(expected["energy_std_unbiased"],
+                                                     abs=TOLERANCE)
+        assert np.abs(np.array(result["forces"]) - expected["forces_mean"]).max() < TOLERANCE
+        charges = np.array(expected["charges_mean"])
+        assert np.abs(np.array(result["charges"]) - charges).max() < CHARGE_TOLERANCE
+        assert sum(result["components"].values()) == pytest.approx(result["energy"], rel=1e-14)
+    # the deviation of the forces from the members' own
+    (tmp_path/"one.xyz").write_text(xyz(systems[0]["numbers"], systems[0]["coord"]))
+    frame, = readFrames(str(tmp_path/"one.xyz"))
+    forces = np.array([Evaluator([m]).evaluate(frame)["forces"] for m in PUBLISHED])
+    worst = forces.var(axis=0, ddof=1).sum(axis=1).max()**0.5
+    assert json.loads(out)[0]["force_std_max"] == pytest.approx(worst, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("model", [SMALL, DATA/"painn"/"schnet-16x3.safetensors"],
+                         ids=["AIMNet2", "PaiNN"])
+def test_precision_is_what_the_numbers_have(tmp_path, model):
+    """CPU: what is said about the precision holds for this model."""
+    (tmp_path/"f.xyz").write_text(xyz([6, 8, 1, 1], [[0, 0, 0], [1.2, 0.1, 0], [-0.6, 0.9, 0.2],
+                                                     [-0.5, -1, 0.1]]))
+    frame, = readFrames(str(tmp_path/"f.xyz"))
+    forces = []
+    for platform in ("Reference", "CPU"):
+        result = Evaluator([model], platform=platform).evaluate(frame)
+        forces.append(np.array(result["forces"]))
+    error = np.abs(forces[1] - forces[0]).max()/np.abs(forces[0]).max()
+    assert error < 1e-4
+    assert result["precision"] == ("double" if error < 1e-10 else "single")
+
+
+# ------------------------------------------------------------------ the command
+WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
+
+
+def test_table(command, tmp_path):
+    (tmp_path/"w.xyz").write_text(WATER)
+    status, out, err = command("evaluate", SMALL, "w.xyz", "--hessian")
+    assert (status, err) == (0, "")
+    result = json.loads(command("evaluate", SMALL, "w.xyz", "--json", "-")[1])[0]
+    for name, energy in result["components"].items():
+        assert f"{name.replace('_', ' '):20}{energy:20.9f} eV" in out
+    for charge, line in zip(result["charges"], [x for x in out.splitlines() if x[:5].strip()
+                                                in ("1", "2", "3")], strict=True):
+        assert line.endswith(f"{charge:14.6f}")
+    assert "wavenumbers (1/cm)" in out.splitlines()[-1]
+
+
+def test_terms_can_be_left_out(command, tmp_path):
+    (tmp_path/"w.xyz").write_text(WATER)
+
+    def evaluate(*arguments):
+        status, out, err = command("evaluate", SMALL, "w.xyz", "--json", "-", *arguments)
+        assert (status, err) == (0, "")
+        return json.loads(out)[0]
+    plain = evaluate()
+    assert evaluate("--coulomb", "default") == plain == evaluate("--coulomb", "simple")
+    bare = evaluate("--coulomb", "none", "--no-dispersion")
+    assert plain["components"]["coulomb"] != 0 != plain["components"]["dispersion"]
+    assert bare["components"]["coulomb"] == 0 == bare["components"]["dispersion"]
+    assert bare["components"]["network"] == plain["components"]["network"]
+    assert bare["charges"] == plain["charges"]
+    assert evaluate("--no-dispersion")["energy"] == pytest.approx(
+        plain["energy"] - plain["components"]["dispersion"], abs=1e-9)
+
+
+@pytest.mark.parametrize("model, text, arguments, message", [
+    (SMALL, WATER, ["--coulomb", "ewald"], "periodic"),
+    (SMALL, WATER, ["--coulomb", "pme"], "periodic"),
+    (SMALL, WATER.replace("water", 'Lattice="9 0 0 0 9 0 0 0 9"'), ["--coulomb", "simple"],
+     "periodic"),
+    (SMALL, WATER.replace("water", "multiplicity=3"), [], "multiplicity"),
+    (SMALL, WATER.replace("O 0", "F 0"), [], "H C N O"),
+    (SMALL, WATER, ["--charge", "inf"], "--charge inf: expected a finite number"),
+    (SMALL, WATER, ["--periodic"], "Lattice"),
+    (DATA/"aimnet2"/"open-shell-3x5.safetensors", WATER, ["--no-dispersion"],
+     "--no-dispersion: the AIMNet2 model"),
+    (DATA/"aimnet2"/"neutral-2x3.safetensors", WATER, ["--coulomb", "dsf"], "no Coulomb term"),
+    (DATA/"aimnet2"/"neutral-2x3.safetensors", WATER, ["--coulomb", "none"], "no Coulomb term"),
+    (DATA/"aimnet2"/"neutral-2x3.safetensors", WATER, ["--charge", "1"], "neutral"),
+    (SMALL, WATER, ["--model", DATA/"aimnet2"/"open-shell-3x5.safetensors"],
+     "not of the same kind"),
+    (SMALL, WATER, ["--model", "aimnet2-ensemble"], "openmm-mlff get aimnet2-ensemble"),
+])
+def test_bad_input(command, tmp_path, model, text, arguments, message):
+    """One line on stderr, status 1."""
+    (tmp_path/"w.xyz").write_text(text)
+    status, _, err = command("evaluate", model, "w.xyz", *arguments)
+    assert status == 1 and len(err.splitlines()) == 1, err
+    assert err.startswith("openmm-mlff evaluate: ") and message in err
+
+
+def test_info(command):
+    status, out, _ = command("info", SMALL)
+    assert status == 0 and "AIMNet2" in out and "charges:      yes" in out
+    assert modelInfo(SMALL)["has_charges"] is True
+
+
+# ------------------------------------------------------------------ the class
+def contextOf(force, box=None):
+    """A Context with formaldehyde."""
+    system = openmm.System()
+    for i, z in enumerate((6, 8, 1, 1)):
+        system.addParticle(1.0)
+        force.addAtom(i, z)
+    if box is not None:
+        system.setDefaultPeriodicBoxVectors(*box)
+    system.addForce(force)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions([[0, 0, 0], [0.12, 0.01, 0], [-0.06, 0.09, 0.02], [-0.05, -0.1, 0.01]])
+    return context
+
+
+def test_what_a_context_tells():
+    force = MLFFForce(SMALL)
+    force.setRegionParameters(0, 1)
+    force.setEnergyFactor(0.5)
+    context = contextOf(force)
+    charges = force.getAtomCharges(context)
+    assert charges.unit == unit.elementary_charge and charges.shape == (4,)
+    assert charges.sum()/unit.elementary_charge == pytest.approx(1, abs=1e-4)
+    components = force.getEnergyComponents(context)
+    assert set(components) == set(COMPONENTS)
+    total = sum(components.values(), 0*unit.kilojoule_per_mole)
+    energy = context.getState(energy=True).getPotentialEnergy()
+    assert energy/total == pytest.approx(0.5, rel=1e-12)  # components: before the factor
+    hessian = force.computeHessian(context)
+    assert hessian.unit.is_compatible(unit.kilojoule_per_mole/unit.nanometer**2)
+    assert hessian.shape == (12, 12) and np.array_equal(hessian._value, hessian._value.T)
+    # no force on a molecule that is moved as a whole
+    assert np.abs(hessian._value.reshape(12, 4, 3).sum(axis=1)).max() < 1e-5*hessian._value.max()
+    assert force.getCoulombMethodInContext(context) == MLFFForce.Simple
+    with pytest.raises(openmm.OpenMMException, match="addEnsembleMember"):
+        force.getEnsembleDeviation(context)
+
+
+def test_what_a_model_without_charges_refuses():
+    force = MLFFForce("painn-hcno")
+    context = contextOf(force)
+    with pytest.raises(openmm.OpenMMException, match="charges"):
+        force.getAtomCharges(context)
+    components = force.getEnergyComponents(context)
+    assert set(components) == {"network", "elements"}
+    assert force.computeHessian(context).shape == (12, 12)
+    with pytest.raises(openmm.OpenMMException):
+        MLFFForce("painn-hcno").getEnergyComponents(context)  # another force's Context
+
+
+def test_coulomb_methods():
+    force = MLFFForce(SMALL)
+    assert (force.Default, force.NoCoulomb, force.Simple, force.DSF, force.Ewald,
+            force.PME) == tuple(range(6))
+    assert force.getCoulombMethod() == MLFFForce.Default
+    for name, constant in (("DSF", MLFFForce.DSF), ("none", MLFFForce.NoCoulomb),
+                           (MLFFForce.PME, MLFFForce.PME), (None, MLFFForce.Default)):
+        force.setCoulombMethod(name)
+        assert force.getCoulombMethod() == constant
+    for bad in (6, -1, "wolf", True, 1.0):
+        with pytest.raises(ValueError, match="the Coulomb method is .*expected one of 'default'"):
+            force.setCoulombMethod(bad)
+
+
+def test_settings_have_units():
+    force = MLFFForce(SMALL)
+    for name, value in (("CoulombCutoff", 9*unit.angstrom), ("CoulombAlpha", 0.25/unit.angstrom),
+                        ("DispersionCutoff", 12*unit.angstrom)):
+        assert getattr(force, f"get{name}")()._value == 0
+        getattr(force, f"set{name}")(value)
+        assert getattr(force, f"get{name}")()/value == pytest.approx(1)
+    assert force.getCoulombCutoff() == 0.9*unit.nanometer
+    force.setEwaldErrorTolerance(1e-6)
+    assert force.getEwaldErrorTolerance() == 1e-6
+    assert force.getUseDispersion() is True
+    force.setUseDispersion(False)
+    assert force.getUseDispersion() is False
+
+
+def test_settings_matter_and_are_copied():
+    box = np.eye(3)*0.9
+
+    def make():
+        force = MLFFForce(SMALL)
+        force.setUsesPeriodicBoundaryConditions(True)
+        return force
+    force = make()
+    plain = contextOf(force, box)
+    assert force.getCoulombMethodInContext(plain) == MLFFForce.DSF
+    force = make()
+    force.setCoulombMethod("dsf")
+    force.setCoulombCutoff(9*unit.angstrom)
+    force.setUseDispersion(False)
+    copies = [duplicate(force) for duplicate in (
+        copy.copy, copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f)))]
+    energies = [contextOf(f, box).getState(energy=True).getPotentialEnergy()._value
+                for f in (force, *copies)]
+    assert energies == energies[:1]*4
+    assert energies[0] != plain.getState(energy=True).getPotentialEnergy()._value
+
+
+@needs_weights
+def test_ensemble_in_python():
+    """Mean and deviation of members against each member alone."""
+    members = PUBLISHED[:2]
+    alone = []
+    for member in members:
+        force = MLFFForce(member)
+        alone.append((force, contextOf(force)))
+    force = MLFFForce(members)
+    assert force.getNumEnsembleMembers() == 2
+    assert force.getEnsembleMemberFile(1) == str(members[1])
+    assert force.getEnsembleMemberHash(0) == force.getModelHash() == alone[0][0].getModelHash()
+    assert force.getEnsembleMemberHash(1) == alone[1][0].getModelHash()
+    context = contextOf(force)
+    states = [c.getState(energy=True, forces=True) for _, c in alone]
+    energies = [s.getPotentialEnergy()._value for s in states]
+    forces = np.array([s.getForces(asNumpy=True)._value for s in states])
+    energy, deviation = force.getEnsembleDeviation(context)
+    assert energy/unit.kilojoule_per_mole == pytest.approx(np.std(energies, ddof=1), abs=1e-7)
+    worst = forces.var(axis=0, ddof=1).sum(axis=1).max()**0.5
+    assert deviation/(unit.kilojoule_per_mole/unit.nanometer) == pytest.approx(worst, abs=1e-6)
+    charges = np.mean([f.getAtomCharges(c)._value for f, c in alone], axis=0)
+    assert force.getAtomCharges(context)._value == pytest.approx(charges, abs=1e-12)
+    for duplicate in (copy.deepcopy(force), pickle.loads(pickle.dumps(force))):
+        assert duplicate.getNumEnsembleMembers() == 2
+        assert duplicate.getEnsembleMemberHash(1) == force.getEnsembleMemberHash(1)
+
+
+def test_ensembles_that_are_refused():
+    with pytest.raises(ValueError, match="no model was given"):
+        MLFFForce([])
+    with pytest.raises(openmm.OpenMMException, match="not of the same kind"):
+        MLFFForce([SMALL, "painn-hcno"])
+    with pytest.raises(TypeError, match="a path|a name|path"):
+        MLFFForce([SMALL, 3])
+    force = MLFFForce(SMALL)
+    with pytest.raises(openmm.OpenMMException, match="out of range"):
+        force.getEnsembleMemberFile(1)
+    assert force.addEnsembleMember("in memory", SMALL.read_bytes()) == 1
+    assert force.getEnsembleMemberFile(1) == "in memory"
+    assert force.addEnsembleMember(model=str(SMALL)) == 2
+    with pytest.raises(ValueError, match="known names"):
+        force.addEnsembleMember("nonesuch")
+
+
+# ------------------------------------------------------------------ topologies and mixed systems
+@pytest.fixture
+def acetate():
+    return app.PDBFile(str(EXAMPLES/"acetate.pdb"))
+
+
+def test_from_topology(acetate):
+    force = MLFFForce.fromTopology(SMALL, acetate.topology, charge=-1, coulomb="none")
+    assert force.getCoulombMethod() == MLFFForce.NoCoulomb and force.getNumBonds() == 6
+    assert force.getRegionParameters(0) == (-1*unit.elementary_charge, 1)
+    force = MLFFForce.fromTopology([SMALL, SMALL], acetate.topology, coulomb=MLFFForce.DSF)
+    assert force.getCoulombMethod() == MLFFForce.DSF and force.getNumEnsembleMembers() == 2
+    assert MLFFForce.fromTopology(SMALL, acetate.topology).getCoulombMethod() == MLFFForce.Default
+    with pytest.raises(ValueError, match="the Coulomb method is 'wolf'"):
+        MLFFForce.fromTopology(SMALL, acetate.topology, coulomb="wolf")
+
+
+def test_mixed_system(acetate):
+    """The ion in a periodic System is a molecule as in vacuum, with its charge."""
+    forceField = app.ForceField("amber14/tip3p.xml", str(EXAMPLES/"acetate.xml"))
+    modeller = app.Modeller(acetate.topology, acetate.positions)
+    modeller.addSolvent(forceField, boxSize=openmm.Vec3(1.9, 1.9, 1.9)*unit.nanometer)
+    system = forceField.createSystem(modeller.topology, nonbondedMethod=app.PME,
+                                     nonbondedCutoff=0.9*unit.nanometer)
+
+    def network(mixed):
+        """The network's energy, and the Coulomb method that it took."""
+        force = MLFFForce.cast(mixed.getForces()[-1])
+        force.setForceGroup(3)
+        context = openmm.Context(mixed, openmm.VerletIntegrator(0.001),
+                                 openmm.Platform.getPlatformByName("Reference"))
+        context.setPositions(modeller.positions)
+        state = context.getState(energy=True, groups=1 << 3)
+        return state.getPotentialEnergy()._value, force.getCoulombMethodInContext(context)
+
+    alone = openmm.System()
+    for _ in range(7):
+        alone.addParticle(1.0)
+    force = MLFFForce.fromTopology(SMALL, acetate.topology, charge=-1)
+    alone.addForce(force)
+    context = openmm.Context(alone, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(modeller.positions[:7])
+    expected = context.getState(energy=True).getPotentialEnergy()._value
+    for given in ({"model": SMALL, "charge": -1}, {"model": force},
+                  {"model": SMALL, "charge": -1, "coulomb": "simple"}):
+        mixed = createMixedSystem(modeller.topology, system, range(7), **given)
+        assert network(mixed) == (pytest.approx(expected, abs=1e-7), MLFFForce.Simple)
+    mixed = createMixedSystem(modeller.topology, system, range(7), SMALL, -1, coulomb="dsf")
+    energy, method = network(mixed)
+    assert method == MLFFForce.DSF and abs(energy - expected) > 1
+    with pytest.raises(openmm.OpenMMException, match="periodic"):
+        network(createMixedSystem(modeller.topology, system, range(7), SMALL, -1, coulomb="pme"))
+    with pytest.raises(ValueError, match="coulomb have no effect with an MLFFForce"):
+        createMixedSystem(modeller.topology, system, range(7), force, coulomb="dsf")

@@ -1,0 +1,61 @@
+"""From second derivatives to vibrations."""
+import numpy as np
+from openmm import unit
+
+CM_PER_PS = 0.0299792458   # speed of light
+LINEAR = 1e-3              # smallest to largest radius of gyration below which a molecule is linear
+
+
+def vibrationalWavenumbers(hessian, masses, positions=None):
+    """Harmonic vibrational wavenumbers of a molecule at a minimum of its energy.
+
+    hessian    [3n][3n] second derivatives of the energy, as MLFFForce.computeHessian() returns
+               them, or numbers in kJ/mol/nm^2
+    masses     [n] dalton
+    positions  [n][3] nm: rotations are left out; None (a periodic System): only translations are
+
+    Returns a Quantity in 1/cm, ascending: an array of 3n - 6 values, 3n - 5 of a linear molecule,
+    3n - 3 without positions. An imaginary wavenumber stands there as a negative one.
+    """
+    hessian = _values(hessian, unit.kilojoule_per_mole/unit.nanometer**2)
+    masses = _values(masses, unit.dalton)
+    n = len(masses)
+    if hessian.shape != (3*n, 3*n):
+        raise ValueError(f"the Hessian has the shape {hessian.shape}: expected {(3*n, 3*n)} "
+                         f"for {n} masses")
+    if not (masses > 0).all():
+        raise ValueError("a mass is not positive: expected the mass of an atom, in dalton")
+    rigid = _translations(masses)
+    if positions is not None:
+        positions = _values(positions, unit.nanometer)
+        if positions.shape != (n, 3):
+            raise ValueError(f"the positions have the shape {positions.shape}: expected {(n, 3)}")
+        rigid = np.hstack([rigid, _rotations(masses, positions)])
+    root = np.repeat(np.sqrt(masses), 3)
+    internal = np.linalg.svd(rigid)[0][:, rigid.shape[1]:]
+    # kJ/mol/nm^2/dalton is 1/ps^2
+    squares = np.linalg.eigvalsh(internal.T @ (hessian/np.outer(root, root)) @ internal)
+    omega = np.sign(squares)*np.sqrt(np.abs(squares))
+    return unit.Quantity(omega/(2*np.pi*CM_PER_PS), unit.centimeter**-1)
+
+
+def _values(quantity, wanted):
+    """An array of numbers in a unit; plain numbers are in it already."""
+    if unit.is_quantity(quantity):
+        quantity = quantity.value_in_unit(wanted)
+    elif any(unit.is_quantity(one) for one in quantity):
+        quantity = [one.value_in_unit(wanted) for one in quantity]
+    return np.array(quantity, dtype=float)
+
+
+def _translations(masses):
+    """[3n][3] orthonormal directions of translation, mass-weighted."""
+    return np.kron(np.sqrt(masses/masses.sum())[:, None], np.eye(3))
+
+
+def _rotations(masses, positions):
+    """[3n][0, 2 or 3] orthonormal directions of rotation, mass-weighted."""
+    x = positions - masses @ positions/masses.sum()
+    turns = np.cross(np.eye(3)[:, None], x)*np.sqrt(masses)[:, None]  # [axis][atom][3]
+    directions, sizes, _ = np.linalg.svd(turns.reshape(3, -1).T, full_matrices=False)
+    return directions[:, sizes > max(LINEAR*sizes[0], 1e-12)]
