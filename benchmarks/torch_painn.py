@@ -11,49 +11,46 @@ from torch.nn.functional import linear, silu
 
 
 class PaiNN(torch.nn.Module):
-    """Energy of one set of atoms; everything but the positions is fixed when it is made.
+    """config: metadata "config" of the model file; tensors: name -> array, of the model file."""
 
-    config    metadata "config" of the model file
-    tensors   name -> array, of the model file
-    numbers   [N] atomic numbers
-    pairs     (i, j, shift): [E], [E] and [E, 3] angstrom, the directed pairs i <- j with
-              r_ij = x_j + shift - x_i shorter than the cutoff. The list is given: its search is
-              not part of forward().
-    """
-
-    def __init__(self, config, tensors, numbers, pairs):
+    def __init__(self, config, tensors):
         super().__init__()
         self.config = config
-        self.constant = self._constants(config, tensors, numbers)
+        self.atomref = tensors.get("atomref")
         self.names = {}
         for name, value in tensors.items():
             self.names[name] = name.replace(".", "_")
             self.register_buffer(self.names[name], torch.tensor(value, dtype=torch.float32))
-        i, j, shift = pairs
-        self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.int64))
-        self.register_buffer("i", torch.tensor(i, dtype=torch.int64))
-        self.register_buffer("j", torch.tensor(j, dtype=torch.int64))
-        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
 
-    @staticmethod
-    def _constants(config, tensors, numbers):
+    def graph(self, numbers, periodic, find):
+        """What forward() takes beside the positions; its making is not part of forward().
+
+        numbers   [N] atomic numbers
+        find      function(cutoff) -> i [E], j [E], shift [E, 3] angstrom: the directed pairs i <- j
+                  with r_ij = x_j + shift - x_i shorter than the cutoff
+        """
+        i, j, shift = find(self.config["cutoff"])
+        return (torch.tensor(numbers, dtype=torch.int64), torch.tensor(i, dtype=torch.int64),
+                torch.tensor(j, dtype=torch.int64), torch.tensor(shift, dtype=torch.float32))
+
+    def constant(self, numbers):
         """What is added to the energy whatever the positions are, in double precision."""
-        constant = config["energy_shift"]*len(numbers)
-        if "atomref" in tensors:
-            constant += tensors["atomref"].astype(float)[numbers].sum()
+        constant = self.config["energy_shift"]*len(numbers)
+        if self.atomref is not None:
+            constant += self.atomref.astype(float)[numbers].sum()
         return float(constant)
 
-    def forward(self, positions):
+    def forward(self, positions, numbers, i, j, shift):
         """Energy without the constant, in the model's unit, of positions [N, 3] in angstrom."""
         config = self.config
-        r = positions.index_select(0, self.j) - positions.index_select(0, self.i) + self.shift
+        r = positions.index_select(0, j) - positions.index_select(0, i) + shift
         d = r.norm(dim=1)
         u = r/(d + config["dir_eps"])[:, None]
         phi, fc = self._basis(d), self._cutoff(d)
-        s = self._tensor("embedding")[self.numbers]
+        s = self._tensor("embedding").index_select(0, numbers)
         v = s.new_zeros(len(s), 3, s.shape[1])
         for l in range(config["n_layers"]):
-            s, v = self._message(l, s, v, u, phi, fc)
+            s, v = self._message(l, s, v, i, j, u, phi, fc)
             s, v = self._update(l, s, v)
         return self._readout(s).sum()*config["energy_scale"]
 
@@ -83,19 +80,19 @@ class PaiNN(torch.nn.Module):
             w = self._linear(f"layer.{layer}.filter", 1, silu(w))
         return w if inside else w*fc
 
-    def _message(self, l, s, v, u, phi, fc):
+    def _message(self, l, s, v, i, j, u, phi, fc):
         w = self._filters(l, phi, fc)
         if self.config["context"]:
             name = f"layer.{self._shared(l)}.ctx"
             x = self._linear(name, 1, silu(self._linear(name, 0, s)))
-            w_s, w_r, w_v = (w*x.index_select(0, self.j)).chunk(3, dim=1)
+            w_s, w_r, w_v = (w*x.index_select(0, j)).chunk(3, dim=1)
         else:
             w_s, w_r, w_v = w.chunk(3, dim=1)
-            w_s = w_s*s.index_select(0, self.j)
+            w_s = w_s*s.index_select(0, j)
         to_v = w_r[:, None, :]*u[:, :, None]
         if l > 0:  # v is zero before the first layer
-            to_v = to_v + w_v[:, None, :]*v.index_select(0, self.j)
-        return s.index_add(0, self.i, w_s), v.index_add(0, self.i, to_v)
+            to_v = to_v + w_v[:, None, :]*v.index_select(0, j)
+        return s.index_add(0, i, w_s), v.index_add(0, i, to_v)
 
     def _update(self, l, s, v):
         name = f"layer.{self._shared(l)}"

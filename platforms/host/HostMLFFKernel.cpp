@@ -7,7 +7,6 @@
 #include "openmm/reference/ReferencePlatform.h"
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <sstream>
 #include <utility>
@@ -63,29 +62,14 @@ void HostCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& 
     readParameters(force);
 }
 
-static bool hasRoom(const mlff_platform& platform, const char* architecture) {
-    for (int k = 0; k < platform.n_backends; k++)
-        if (strcmp(platform.backends[k]->architecture, architecture) == 0)
-            return true;
-    return false;
-}
-
 void HostCalcMLFFForceKernel::createEvaluators(const MLFFForce& force) {
-    const vector<const mlff_platform*> platforms = getEnginePlatforms();
-    const char* architecture = mlff_model_get_info(&force.getModel())->architecture;
-    const mlff_platform* chosen = platforms[0];  // refuses what none of them has
-    for (const mlff_platform* platform : platforms)
-        if (hasRoom(*platform, architecture)) {
-            chosen = platform;
-            break;
-        }
     mlff_settings settings = readMLFFSettings(force);
     settings.parallel = getThreads();
     for (int k = 0; k < force.getNumEnsembleMembers(); k++) {
         mlff_evaluator* created;
         mlff_error err;
-        checkMLFFStatus(mlff_evaluator_new(chosen, &force.getModel(k), &settings, &created, &err),
-                        err, force.getEnsembleMemberFile(k));
+        checkMLFFStatus(mlff_evaluator_new(getEnginePlatform(), &force.getModel(k), &settings,
+                                           &created, &err), err, force.getEnsembleMemberFile(k));
         evaluators.emplace_back(created);
     }
 }

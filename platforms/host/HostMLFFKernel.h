@@ -55,9 +55,9 @@ public:
     void computeHessian(ContextImpl& context, std::vector<double>& hessian);
 protected:
     /**
-     * The kernels to use: the first platform that has a room for the model's architecture.
+     * The engine's platform that evaluates.  An architecture that it lacks is refused.
      */
-    virtual std::vector<const mlff_platform*> getEnginePlatforms() const = 0;
+    virtual const mlff_platform* getEnginePlatform() const = 0;
     /**
      * Threads for the evaluations; must live as long as this object.  Null: one.
      */

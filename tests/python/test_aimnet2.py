@@ -48,7 +48,7 @@ def check(result, components, forces, charges):
 
 # ------------------------------------------------------------------ values
 def fits(system):
-    """Whether evaluate can compute a system: one region, a multiplicity that the electrons allow."""
+    """Whether evaluate can compute a system: one region, a multiplicity its electrons allow."""
     if len(system["total_charge"]) != 1:
         return False
     electrons = sum(system["numbers"]) - system["total_charge"][0]
@@ -203,10 +203,10 @@ def test_terms_can_be_left_out(command, tmp_path):
 
 
 @pytest.mark.parametrize("model, text, arguments, message", [
-    (SMALL, WATER, ["--coulomb", "ewald"], "periodic"),
-    (SMALL, WATER, ["--coulomb", "pme"], "periodic"),
+    (SMALL, WATER, ["--coulomb", "ewald"], "--coulomb ewald is for periodic frames"),
+    (SMALL, WATER, ["--coulomb", "pme"], "frame 1 (w.xyz:1): --coulomb pme is for periodic"),
     (SMALL, WATER.replace("water", 'Lattice="9 0 0 0 9 0 0 0 9"'), ["--coulomb", "simple"],
-     "periodic"),
+     "--coulomb simple is for frames that are not periodic"),
     (SMALL, WATER.replace("water", "multiplicity=3"), [], "multiplicity"),
     (SMALL, WATER.replace("O 0", "F 0"), [], "H C N O"),
     (SMALL, WATER, ["--charge", "inf"], "--charge inf: expected a finite number"),

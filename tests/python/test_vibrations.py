@@ -65,6 +65,7 @@ def test_linear_and_single():
 
 @pytest.mark.parametrize("hessian, masses, positions, message", [
     (np.zeros((6, 6)), [1, 1, 1], None, r"\(6, 6\): expected \(9, 9\)"),
+    (np.full((3, 3), np.nan), [1], None, "not finite"),
     (np.zeros((3, 3)), [0], None, "mass is not positive"),
     (np.zeros((6, 6)), [1, 1], [[0, 0, 0]], r"\(1, 3\): expected \(2, 3\)")])
 def test_what_is_refused(hessian, masses, positions, message):

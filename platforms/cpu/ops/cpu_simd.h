@@ -70,11 +70,11 @@ CPU_INLINE vf vexp(vf x) {
     return (vf) ((vi) p + exponent);
 }
 
-/* SiLU and its derivative: g = 1/(1 + e^-x), y = x g, dy = g (1 + x (1 - g)). */
+/* SiLU and its derivative: g = 1/(1 + e^-x), y = x g, dy = g (1 + x (1 - g)), 1 - g = g e^-x. */
 CPU_INLINE void vsilu(vf x, vf *y, vf *dy) {
-    const vf g = 1.0f / (1.0f + vexp(-x));
+    const vf e = vexp(-x), g = 1.0f / (1.0f + e);
     *y = x * g;
-    *dy = g * (1.0f + x * (1.0f - g));
+    *dy = g * (1.0f + x * (g * e));
 }
 
 /*

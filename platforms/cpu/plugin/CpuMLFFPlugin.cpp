@@ -1,6 +1,4 @@
 #include "CpuMLFFPlugin.h"
-#include "mlff_cpu.h"
-#include "mlff_reference.h"
 #include "openmm/KernelFactory.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/Platform.h"
@@ -9,7 +7,6 @@
 
 using namespace OpenMM;
 using std::string;
-using std::vector;
 
 static const double SKIN = 1.0;  // angstrom
 
@@ -50,13 +47,7 @@ void CpuThreads::execute(ThreadPool&, int thread) {
     body(arg, thread);
 }
 
-// ------------------------------------------------------------------------------- kernel
-
-// This is the one place that says what runs here: the CPU platform's own kernels, and those of the
-// reference platform (double precision, one thread) for an architecture that they do not have.
-vector<const mlff_platform*> CpuCalcMLFFForceKernel::getEnginePlatforms() const {
-    return {mlff_cpu_platform(), mlff_reference_platform()};
-}
+// ------------------------------------------------------------------------- registration
 
 namespace {
 

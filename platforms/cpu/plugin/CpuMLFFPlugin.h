@@ -2,11 +2,11 @@
 #define OPENMM_CPUMLFFPLUGIN_H_
 
 #include "HostMLFFKernel.h"
+#include "mlff_cpu.h"
 #include "mlff_cpu_neighbors.h"
 #include "openmm/internal/ThreadPool.h"
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace OpenMM {
 
@@ -54,7 +54,9 @@ public:
             HostCalcMLFFForceKernel(name, platform), threads(pool) {
     }
 protected:
-    std::vector<const mlff_platform*> getEnginePlatforms() const;
+    const mlff_platform* getEnginePlatform() const {
+        return mlff_cpu_platform();
+    }
     const mlff_parallel* getThreads() {
         return threads.get();
     }

@@ -4,8 +4,6 @@
 #include "HostMLFFKernel.h"
 #include "mlff_reference.h"
 #include <memory>
-#include <string>
-#include <vector>
 
 namespace OpenMM {
 
@@ -32,8 +30,8 @@ class ReferenceCalcMLFFForceKernel : public HostCalcMLFFForceKernel {
 public:
     using HostCalcMLFFForceKernel::HostCalcMLFFForceKernel;
 protected:
-    std::vector<const mlff_platform*> getEnginePlatforms() const {
-        return {mlff_reference_platform()};
+    const mlff_platform* getEnginePlatform() const {
+        return mlff_reference_platform();
     }
     const mlff_parallel* getThreads() {
         return nullptr;

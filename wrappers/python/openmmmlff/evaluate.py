@@ -42,6 +42,7 @@ class Evaluator:
         self.force = MLFFForce(self.paths)
         self.force.setCoulombMethod(coulomb)
         self.force.setUseDispersion(dispersion)
+        self.coulomb = coulomb
         self.charge = charge
         self.periodic = periodic
         self.hessian = hessian
@@ -95,7 +96,13 @@ class Evaluator:
         if self.periodic and frame.lattice is None:
             raise EvaluationError("--periodic, but the comment line has no Lattice=\"...\"")
         if not (self.periodic or frame.pbc):
+            if self.coulomb in ("ewald", "pme"):
+                raise EvaluationError(f"--coulomb {self.coulomb} is for periodic frames, and the "
+                                      "comment line has no Lattice=\"...\"")
             return None, None
+        if self.coulomb == "simple":
+            raise EvaluationError("--coulomb simple is for frames that are not periodic: choose "
+                                  "dsf, ewald or pme, or add pbc=\"F F F\" to the comment line")
         box, rotation = reducedBox(0.1*frame.lattice)
         if rotation is not None:
             for path in self.paths:

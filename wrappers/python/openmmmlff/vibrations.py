@@ -23,6 +23,8 @@ def vibrationalWavenumbers(hessian, masses, positions=None):
     if hessian.shape != (3*n, 3*n):
         raise ValueError(f"the Hessian has the shape {hessian.shape}: expected {(3*n, 3*n)} "
                          f"for {n} masses")
+    if not np.isfinite(hessian).all():
+        raise ValueError("the Hessian has a number that is not finite")
     if not (masses > 0).all():
         raise ValueError("a mass is not positive: expected the mass of an atom, in dalton")
     rigid = _translations(masses)
