@@ -59,7 +59,8 @@ static string describeKind(const mlff_model& model) {
          << " layers, " << (info.has_charges ? "charges" : "no charges") << ", "
          << (info.has_spin ? "spin" : "no spin") << ", "
          << (terms.coulomb ? "Coulomb" : "no Coulomb") << ", "
-         << (terms.dispersion ? "dispersion" : "no dispersion") << ", elements " << listElements(info);
+         << (terms.dispersion ? "dispersion" : "no dispersion") << ", elements "
+         << listElements(info);
     return text.str();
 }
 

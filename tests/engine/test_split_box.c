@@ -469,8 +469,8 @@ int main(void) {
     static const char *const models[] = {"schnet-16x3", "student-16x2", "shared-both-7x3",
                                          "spatial-context-7x2"};
 #if defined(__GLIBC__)
-    /* fresh memory is full of huge numbers: a row that nobody has computed shows */
-    mallopt(M_PERTURB, 1);
+    /* fresh memory is all ones, not a number: a row that nobody has computed shows */
+    mallopt(M_PERTURB, 0x100);
 #endif
     for (size_t m = 0; m < sizeof models/sizeof models[0]; m++) {
         char file[128];

@@ -214,9 +214,10 @@ public:
         const size_t begin = text.find_first_not_of(" \n", found+key.size()+3);
         size_t end = begin;
         int depth = 0;
-        do
-            depth += (text[end] == '[' || text[end] == '{') - (text[end] == ']' || text[end] == '}');
-        while (++end < text.size() && (depth > 0 || !strchr(",]} \n", text[end])));
+        do {
+            const char c = text[end];
+            depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+        } while (++end < text.size() && (depth > 0 || !strchr(",]} \n", text[end])));
         return Json(text.substr(begin, end-begin));
     }
     /* All numbers of a value, however deep. */

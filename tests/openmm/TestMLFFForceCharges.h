@@ -391,7 +391,8 @@ static void testWrappedCharges() {
 
 // Lists follow the atoms: after steps and a jump a new Context finds the same.
 static void testListsFollow() {
-    for (const char* name : {"box_triclinic dsf", "box_triclinic ewald", "formamide_4water simple"}) {
+    for (const char* name : {"box_triclinic dsf", "box_triclinic ewald",
+                             "formamide_4water simple"}) {
         Molecule molecule(chargedGolden("published-4x4", name));
         molecule.context().setVelocitiesToTemperature(600, 2);
         for (int k = 0; k < 4; k++) {

@@ -49,8 +49,8 @@ static MLFFForce* makeSpecialForce(const Golden& g) {
     return force;
 }
 
-// The same of a model with charges, and an ensemble; the Coulomb settings do not fit together, which
-// only a Context minds.
+// The same of a model with charges, and an ensemble; the Coulomb settings do not fit together,
+// which only a Context minds.
 static MLFFForce* makeSpecialCharges(const Golden& g) {
     MLFFForce* force = makeForce(g, 0, true);
     force->addEnsembleMember("the second", scaleTensor(readContent(findModel(g.model)),

@@ -1,6 +1,5 @@
 #include "cpu_team.h"
-
-#include <sched.h>
+#include "mlff_internal.h"
 
 #if defined(__x86_64__)
 #define cpu_relax() __builtin_ia32_pause()
@@ -25,33 +24,60 @@ mlff_status cpu_team_run(const mlff_parallel *parallel, void (*body)(void *arg, 
     call c = {.body = body, .arg = arg};
     c.team.n_threads = parallel && parallel->n_threads > 1 ? parallel->n_threads : 1;
     c.team.error.status = MLFF_OK;
-    if (c.team.n_threads > 1)
+    if (c.team.n_threads > 1) {
+        if (pthread_mutex_init(&c.team.lock, NULL) != 0)
+            return mlff_fail(err, MLFF_ERROR_MEMORY, "no lock for %d threads", c.team.n_threads);
+        if (pthread_cond_init(&c.team.opened, NULL) != 0) {
+            pthread_mutex_destroy(&c.team.lock);
+            return mlff_fail(err, MLFF_ERROR_MEMORY, "no lock for %d threads", c.team.n_threads);
+        }
         parallel->run(parallel->ctx, enter, &c);
-    else
+        pthread_cond_destroy(&c.team.opened);
+        pthread_mutex_destroy(&c.team.lock);
+    } else {
         enter(&c, 0);
+    }
     const mlff_status status = (mlff_status) atomic_load(&c.team.status);
     if (status != MLFF_OK && err)
         *err = c.team.error;
     return status;
 }
 
+/* The last thread to arrive. The counter of the phase that ends is free: everybody is here. */
+static void open_barrier(cpu_team *team, int phase, int passed) {
+    atomic_store_explicit(&team->next[phase], 0, memory_order_relaxed);
+    atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+    pthread_mutex_lock(&team->lock);
+    atomic_store_explicit(&team->passed, passed + 1, memory_order_release);
+    pthread_cond_broadcast(&team->opened);
+    pthread_mutex_unlock(&team->lock);
+}
+
+/* Most waits last less than a microsecond; a thread that has lost its core would hold the others up
+   for milliseconds, so they soon sleep and leave it theirs. */
+static void await_barrier(cpu_team *team, int passed) {
+    enum { SPINS = 2000 };
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (atomic_load_explicit(&team->passed, memory_order_acquire) != passed)
+            return;
+        cpu_relax();
+    }
+    pthread_mutex_lock(&team->lock);
+    while (atomic_load_explicit(&team->passed, memory_order_acquire) == passed)
+        pthread_cond_wait(&team->opened, &team->lock);
+    pthread_mutex_unlock(&team->lock);
+}
+
 void cpu_team_barrier(cpu_member *member) {
     cpu_team *team = member->team;
     const int passed = atomic_load_explicit(&team->passed, memory_order_relaxed);
-    // the counter of the phase that ends is free once everybody is here; the next one is clean
-    if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) == team->n_threads - 1) {
+    if (team->n_threads == 1)
         atomic_store_explicit(&team->next[member->phase], 0, memory_order_relaxed);
-        atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->passed, passed + 1, memory_order_release);
-    } else {
-        for (int spins = 0;
-             atomic_load_explicit(&team->passed, memory_order_acquire) == passed; spins++) {
-            if (spins < 4000)
-                cpu_relax();
-            else
-                sched_yield();
-        }
-    }
+    else if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) ==
+             team->n_threads - 1)
+        open_barrier(team, member->phase, passed);
+    else
+        await_barrier(team, passed);
     member->phase ^= 1;
 }
 

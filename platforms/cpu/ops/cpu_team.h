@@ -7,6 +7,7 @@
 
 #include "mlff.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum { CPU_TEAM_COUNTERS = 2 };
@@ -16,6 +17,8 @@ typedef struct cpu_team {
     atomic_int arrived;      /* threads that wait at the barrier */
     atomic_int passed;       /* barriers passed so far */
     atomic_int next[CPU_TEAM_COUNTERS];  /* pieces taken; phases alternate between the counters */
+    pthread_mutex_t lock;    /* guards sleeping at the barrier; both unused by one thread */
+    pthread_cond_t opened;
     atomic_int status;       /* mlff_status; the first failure stays */
     mlff_error error;        /* of the thread that set status */
 } cpu_team;
@@ -33,7 +36,7 @@ mlff_status cpu_team_run(const mlff_parallel *parallel, void (*body)(void *arg, 
                          void *arg, mlff_error *err);
 
 /* All threads wait for each other; what was written before is visible after. Also starts the next
-   phase of cpu_team_take(). Short: threads spin, then yield. */
+   phase of cpu_team_take(). Threads spin a little, then sleep. */
 void cpu_team_barrier(cpu_member *member);
 
 /* The next piece of the current phase: 0, 1, 2, ... over all threads. */

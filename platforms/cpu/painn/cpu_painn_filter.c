@@ -207,7 +207,7 @@ static bool accurate(net *n, int n_intervals, double *scratch) {
             largest_slope = fmax(largest_slope, fabs(quarter[o]));
         }
     }
-    return error <= 1e-7 * largest && slope_error <= 5e-6 * largest_slope;
+    return error <= 1e-7 * largest && slope_error <= 1e-5 * largest_slope;
 }
 
 /* Filter values and slopes (per interval) at all knots: [n_intervals + 1, whole batches][2][3F]. */
