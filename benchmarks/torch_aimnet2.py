@@ -169,11 +169,12 @@ class Dispersion(torch.nn.Module):
     def graph(self, numbers, i, j):
         """Per atom and per pair what needs no positions."""
         rows = np.array([self.row[int(z)] for z in numbers])
-        ratio = 3*self.r4r2[rows][i]*self.r4r2[rows][j]
+        rcov, r4r2 = self.rcov[rows], self.r4r2[rows]
+        ratio = 3*r4r2[i]*r4r2[j]
         r0 = self.settings["a1"]*np.sqrt(ratio) + self.settings["a2"]
         return (_floats(self.cn[rows]), _floats(self.c6[rows].transpose(0, 1, 3, 2)),
-                _integers(i*len(self.row) + rows[j]), _floats(self.rcov[rows][i] + self.rcov[rows][j]),
-                _floats(ratio), _floats(r0))
+                _integers(i*len(self.row) + rows[j]), _floats(rcov[i] + rcov[j]), _floats(ratio),
+                _floats(r0))
 
     def forward(self, d, n, i, j, cn_reference, c6_reference, of_pair, rcov, ratio, r0):
         d3 = self.settings

@@ -1,8 +1,8 @@
 """PaiNN in plain PyTorch: what `openmm-mlff benchmark` compares with.
 
 Written as a PyTorch user would: edges as index tensors, nn.functional.linear, index_select and
-index_add, forces by autograd. Equations and switches: docs/math/painn.md and docs/model-file.md; weights and block
-orders are those of the model file. float32, which is what such models run in.
+index_add, forces by autograd. Equations and switches: docs/math/painn.md and docs/model-file.md;
+weights and block orders are those of the model file. float32, which is what such models run in.
 """
 import math
 
@@ -98,7 +98,8 @@ class PaiNN(torch.nn.Module):
         name = f"layer.{self._shared(l)}"
         channel = self.config["update"] == "channel"
         if channel:
-            p, q = linear(v, self._tensor(f"{name}.mix.v")), linear(v, self._tensor(f"{name}.mix.w"))
+            p = linear(v, self._tensor(f"{name}.mix.v"))
+            q = linear(v, self._tensor(f"{name}.mix.w"))
         else:
             p, q = v, torch.einsum("ab,nbf->naf", self._tensor(f"{name}.mix.m"), v)
         y = torch.cat([s, self._norm(p)], dim=1)

@@ -60,8 +60,9 @@ static void move(box *b, random_numbers *random, double distance) {
             step[d] = random_real(random, -1, 1);
             length += step[d] * step[d];
         }
+        const double scale = distance * random_real(random, 0, 1) / sqrt(length + 1e-30);
         for (int d = 0; d < 3; d++)
-            b->position[i][d] += step[d] / sqrt(length + 1e-30) * distance * random_real(random, 0, 1);
+            b->position[i][d] += step[d] * scale;
     }
 }
 

@@ -84,7 +84,7 @@ static void reset(const layer_case *c) {
     memcpy(d_found, c->d, sizeof c->d);
 }
 
-/* What every output should be before its epilogue, and how large its terms are; [MAX_ROWS][N_OUT]. */
+/* What every output should be before its epilogue, and how large its terms are. */
 static double sums[MAX_ROWS][N_OUT], sizes[MAX_ROWS][N_OUT];
 
 static void sum_in_double(const layer_case *c) {
@@ -275,10 +275,10 @@ static void test_activation_limits(const cpu_kernels *kernels, cpu_epilogue epil
 /* ------------------------------------------------------------------------- filter tables -- */
 
 /*
- * An atom at 2,000 distances up to the cutoff from a small molecule, on the CPU and on the reference
- * platform, which has no tables. Not nearer than atoms come: trained models leave the range of floats
- * there. Not two atoms alone: on a line a feature's norm passes through zero, a kink at which the
- * force has no accurate digits.
+ * An atom at 2,000 distances up to the cutoff from a small molecule, on the CPU and on the
+ * reference platform, which has no tables. Not nearer than atoms come: trained models leave the
+ * range of floats there. Not two atoms alone: on a line a feature's norm passes through zero, a
+ * kink at which the force changes by a part of itself within 1e-4 A.
  */
 static void compare_scan(const char *path, int element) {
     enum { STEPS = 2000, N = 4 };

@@ -19,9 +19,11 @@
 
 /* What the platform promises, element constants apart. */
 static const double energy_tolerance = 2e-6;  /* eV per atom; strain derivatives likewise */
-static const double atom_tolerance = 5e-6;    /* eV; one atom's energy, where errors do not cancel */
-static const double relative_tolerance = 2e-5;  /* of the largest force or strain derivative; a force
-                                                   of less than 1 eV/angstrom counts as 1 */
+static const double relative_tolerance = 2e-5;  /* of the largest force or strain derivative; a
+                                                   force of less than 1 eV/angstrom counts as 1 */
+
+/* eV; one atom's energy, where the errors of several do not cancel. */
+static const double atom_tolerance = 5e-6;
 
 enum { MAX_ATOMS = 192 };
 

@@ -363,8 +363,9 @@ static void compare(const cluster *c, const char *model) {
         largest_strain = fmax(largest_strain, fabs(box->strain[s]));
         worst_strain = fmax(worst_strain, fabs(strain[s] - box->strain[s]));
     }
-    printf("%s %s, %d pieces, %s: energy %.2g of %.3g, atom %.2g, force %.2g of %.3g, strain %.2g of "
-           "%.3g\n", c->on->platform()->name, model, c->n_pieces, mode_names[c->mode], fabs(energy - box->energy),
+    printf("%s %s, %d pieces, %s: energy %.2g of %.3g, atom %.2g, force %.2g of %.3g, strain "
+           "%.2g of %.3g\n", c->on->platform()->name, model, c->n_pieces, mode_names[c->mode],
+           fabs(energy - box->energy),
            box->energy, worst_atom, worst_force, largest_force, worst_strain, largest_strain);
     CHECK(fabs(box->energy) > 0.1 && largest_force > 0.01 && largest_strain > 0.01);
     const platform_case *on = c->on;

@@ -49,7 +49,8 @@ static inline void test_threads_start(test_threads *threads, int n_threads) {
     CHECK(pthread_barrier_init(&threads->end, NULL, (unsigned) n_threads) == 0);
     for (int t = 1; t < n_threads; t++) {
         threads->place[t] = (struct test_thread_place) {threads, t};
-        CHECK(pthread_create(&threads->thread[t], NULL, test_threads_work, &threads->place[t]) == 0);
+        CHECK(pthread_create(&threads->thread[t], NULL, test_threads_work,
+                             &threads->place[t]) == 0);
     }
 }
 

@@ -14,7 +14,7 @@ struct cpu_neighbors {
 
     /* of the last search */
     ref_pair_list found;       /* pairs within cutoff + skin */
-    double (*offset)[3];       /* [found.n_pairs] image of each pair, angstrom: x_j is moved by it */
+    double (*offset)[3];       /* [found.n_pairs] image of each pair, angstrom: moves x_j */
     double (*saved)[3];        /* [n_atoms] positions then */
     int *saved_region;         /* [n_atoms] */
     double cell[3][3];

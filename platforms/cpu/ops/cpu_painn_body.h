@@ -78,7 +78,7 @@ static void painn_message(const cpu_message *m, int k, int block, int n_edges,
     }
 }
 
-/* One atom's side of a pair at one vector of features: what its context, state and gradients are. */
+/* One atom's side of a pair at one vector of features: its context, state and gradients. */
 typedef struct side {
     vf xs, xr, xv, v[3], gs, gv[3];
 } side;
@@ -142,8 +142,10 @@ CPU_INLINE void reverse_vector(const cpu_message *m, const bool context, const b
 
         if (!first) {
             const vf wv = filter_slope(row, 2, edge->t, &slope);
-            const vf cv = mine.gv[0] * other.v[0] + mine.gv[1] * other.v[1] + mine.gv[2] * other.v[2];
-            const vf dv = other.gv[0] * mine.v[0] + other.gv[1] * mine.v[1] + other.gv[2] * mine.v[2];
+            const vf cv = mine.gv[0] * other.v[0] + mine.gv[1] * other.v[1] +
+                          mine.gv[2] * other.v[2];
+            const vf dv = other.gv[0] * mine.v[0] + other.gv[1] * mine.v[1] +
+                          other.gv[2] * mine.v[2];
             dbar += slope * (cv * other.xv + dv * mine.xv);
             gx[2] += wv * dv;
             for (int a = 0; a < 3; a++)

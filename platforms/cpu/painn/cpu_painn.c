@@ -17,7 +17,7 @@ typedef struct pass {
     const mlff_graph *graph;
     const mlff_exchange *exchange;  /* NULL: ghosts, if any, are computed here */
     mlff_result *result;
-    bool split_rows;   /* threads take chunks of rows; else all rows, each a share of the features */
+    bool split_rows;   /* threads take chunks of rows; else each a share of the features */
     size_t n_scratch;  /* rows of the arrays that a span needs for itself */
     size_t n_hidden;   /* sum of the padded widths of the readout's hidden layers */
 } pass;

@@ -33,7 +33,7 @@ typedef struct cpu_painn_weights {
     double *constant;                      /* [n_z] eV: shift + atomref */
     cpu_painn_layer *layer;                /* [n_layers or 1] */
     cpu_filter_table *filter;              /* [n_layers or 1] */
-    cpu_dense readout[MLFF_PAINN_MAX_READOUT], readout_t[MLFF_PAINN_MAX_READOUT];  /* all but last */
+    cpu_dense readout[MLFF_PAINN_MAX_READOUT], readout_t[MLFF_PAINN_MAX_READOUT];  /* but last */
     float *readout_last;                   /* [padded width] the last linear's weights */
     double readout_bias, scale;            /* its bias; energy_scale in eV */
 } cpu_painn_weights;

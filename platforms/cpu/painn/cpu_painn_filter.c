@@ -2,7 +2,7 @@
  * Radial filters as tables of cubic Hermite interpolants.
  *
  * W(d) of a layer is 3F smooth functions of the distance alone, so whatever the basis, the envelope
- * and the filter network are, an edge costs three multiply-adds a value instead of K or F. The force
+ * and the filter network are, an edge costs three multiply-adds a value, not K or F. The force
  * uses the derivative of the interpolant: it stays the exact gradient of the energy. The grid is
  * refined until the table agrees with the filter in between its knots to float32 accuracy.
  */
@@ -16,7 +16,7 @@ enum {
     B = CPU_FEATURE_BLOCK,
     BATCH = 3,           /* distances that go through the network together */
     ROWS = 2 * BATCH,    /* of each a row of values and one of derivatives by d */
-    COLUMNS = 4          /* outputs of a tile of the network; its widths are padded to whole tiles */
+    COLUMNS = 4          /* outputs of a tile of the network; widths are padded to whole tiles */
 };
 
 typedef double pair __attribute__((vector_size(2 * sizeof(double))));
@@ -83,7 +83,7 @@ static mlff_status net_new(const mlff_painn *painn, int l, net *n, mlff_error *e
     return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for a filter network of %d features", F);
 }
 
-/* fc and dfc/dd (painn.md 1.3). */
+/* fc and dfc/dd. */
 static void envelope(const mlff_painn *painn, double d, double *fc, double *slope) {
     const double pi = 3.14159265358979323846, rc = painn->cutoff, x = d / rc;
     if (x >= 1) {
@@ -98,7 +98,7 @@ static void envelope(const mlff_painn *painn, double d, double *fc, double *slop
     }
 }
 
-/* phi_k and their derivatives (painn.md 1.2); sin(w d)/d and its limit at d = 0. */
+/* phi_k and their derivatives; sin(w d)/d and its limit at d = 0. */
 static void radial(const net *n, double d, double *phi, double *slope) {
     for (int k = 0; k < n->painn->n_rbf; k++) {
         if (n->painn->rbf == MLFF_PAINN_GAUSSIAN) {
@@ -154,7 +154,7 @@ static void silu(int n, double *h, double *dh) {
     }
 }
 
-/* W(d) and dW/dd of the unpadded filter (painn.md 1.4) at BATCH distances: out [BATCH][2][3F]. */
+/* W(d) and dW/dd of the unpadded filter at BATCH distances: out [BATCH][2][3F]. */
 static void evaluate(net *n, const double d[BATCH], double *out) {
     const mlff_painn *painn = n->painn;
     const int K = painn->n_rbf, width = 3 * painn->n_features, H = n->n_hidden;
@@ -183,7 +183,8 @@ static void evaluate(net *n, const double d[BATCH], double *out) {
 /*
  * How far the cubics of a grid are off: half way between knots, where their values err most, and at
  * a quarter for the derivatives, which err most at about 0.21 and 0.79. Relative to the largest
- * value and derivative; TESTED intervals, evenly spread, tell it for smooth functions.
+ * value and derivative; TESTED intervals, evenly spread, tell it for smooth functions. The bounds
+ * keep forces within about 3e-6 of the largest; finer tables leave the cache and cost more time.
  *   scratch   [2 BATCH][2][3F]
  */
 static bool accurate(net *n, int n_intervals, double *scratch) {

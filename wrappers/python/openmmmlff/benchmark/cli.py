@@ -1,0 +1,343 @@
+"""The command: which cases there are, and their order."""
+import datetime
+import importlib.util
+import json
+import os
+import platform as hostPlatform
+import shlex
+import sys
+import tempfile
+
+import numpy as np
+
+from openmmmlff.benchmark import measure, report
+from openmmmlff.benchmark.measure import Contender, Worker, WorkerError
+from openmmmlff.benchmark.models import STANDARD, countOperations, findModel
+from openmmmlff.benchmark.systems import SIZES, findPairs, systemsOfSize
+
+FORMAT = "mlff-benchmark-1"
+QUICK_SIZES = (12, 192)
+REFERENCE = "Reference"
+TORCH = ("torch", "torch compiled")
+# eV in one unit of a model file, as docs/model-file.md defines the units
+EV = {"eV": 1.0, "kcal/mol": 4.184/96.48533212331002, "kJ/mol": 1/96.48533212331002,
+      "Hartree": 27.211386024367243}
+
+HELP = "time this machine, beside PyTorch where it is installed"
+TEXT = """\
+Times energy and forces, and a whole step of a simulation in OpenMM, of models and sizes on this
+machine's platforms and, where PyTorch is installed, of plain PyTorch implementations (folder
+benchmarks/ of the repository), all in one run and in turns. Then a molecule in water: what the
+network costs inside a force field's System. Prints p50, p95 and least time, ns/day at 1 fs a step,
+memory of the process, GFLOP/s and their share of what BLAS reaches here. The machine should have
+nothing else to do."""
+
+
+def register(subparsers):
+    """Add the sub-command; its parser gets a default ``run``: function(args) -> exit status."""
+    parser = subparsers.add_parser("benchmark", help=HELP, description=TEXT)
+    add = parser.add_argument
+    add("--quick", action="store_true",
+        help="about a minute: 12 and 192 atoms, short timings, without torch.compile")
+    add("--models", nargs="+", metavar="MODEL", default=list(STANDARD),
+        help="model files, names of models, or of these: %(default)s")
+    add("--sizes", nargs="+", type=int, metavar="N", choices=SIZES,
+        help="numbers of atoms, of: " + " ".join(map(str, SIZES)) + " (default: all)")
+    add("--platforms", nargs="+", metavar="P", default=["CPU", REFERENCE],
+        help="OpenMM platforms (default: %(default)s); the first is what others are compared with")
+    add("--threads", type=int, metavar="N", help="of OpenMM, PyTorch and BLAS (default: all cores)")
+    add("--no-torch", action="store_true", help="without PyTorch")
+    add("--no-mixed", action="store_true", help="without the molecule in water")
+    add("--data", metavar="FOLDER",
+        help="folder with models/ and reference/speed_systems.json (default: MLFF_SHARED, or "
+             "../shared where it exists; without it, random weights and built-in geometries)")
+    add("--peers", metavar="FOLDER",
+        help="folder of the PyTorch implementations (default: benchmarks/ here)")
+    add("--json", metavar="FILE", help="write everything to FILE as JSON")
+    add("--plot", metavar="FILE.png", help="plot the times (needs matplotlib)")
+    parser.set_defaults(run=run)
+
+
+def run(args):
+    """The sub-command; returns the exit status: 1 if a contender failed."""
+    _check(args)
+    with tempfile.TemporaryDirectory(prefix="mlff-benchmark-") as folder:
+        benchmark = Benchmark(args, folder)
+        try:
+            result = benchmark.run()
+        finally:
+            benchmark.close()
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1, allow_nan=False)
+            file.write("\n")
+    if args.plot:
+        report.plot(result, args.plot)
+    report.close(result)
+    failed = [c for case in result["cases"] + result["mixed"] for c in case["contenders"]
+              if c["status"] == "failed"]
+    return 1 if failed else 0
+
+
+def _check(args):
+    """Refuse before the work begins what cannot end well."""
+    from openmmmlff.evaluate import EvaluationError, _findPlatform
+    for name in args.platforms:
+        _findPlatform(name)
+    if args.threads is not None and args.threads < 1:
+        raise EvaluationError(f"--threads {args.threads}: expected at least 1")
+    for option, path in (("--json", args.json), ("--plot", args.plot)):
+        if path and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise EvaluationError(f"{option} {path}: there is no such folder")
+    for option, path in (("--data", args.data), ("--peers", args.peers)):
+        if path and not os.path.isdir(path):
+            raise EvaluationError(f"{option} {path}: there is no such folder")
+    if args.plot and importlib.util.find_spec("matplotlib") is None:
+        raise EvaluationError("--plot needs matplotlib: pip install matplotlib")
+
+
+def _dataFolder(args):
+    for path in (args.data, os.environ.get("MLFF_SHARED"), os.path.join("..", "shared")):
+        if path and os.path.isdir(path):
+            return path
+    return None
+
+
+def _findTorch(args):
+    """(folder of the peers or None, a sentence why there are none)."""
+    if args.no_torch:
+        return None, ""
+    if importlib.util.find_spec("torch") is None:
+        return None, "PyTorch is not installed: nothing to compare with (pip install torch)"
+    folder = os.path.abspath(args.peers or "benchmarks")
+    if not os.path.isfile(os.path.join(folder, "torch_painn.py")):
+        return None, (f"no PyTorch implementations in {folder}: run this in the repository, or "
+                      "give its folder benchmarks with --peers")
+    return folder, ""
+
+
+class Benchmark:
+    """One run; its result is what --json writes."""
+
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.plan = measure.QUICK if args.quick else measure.FULL
+        self.sizes = sorted(set(args.sizes or (QUICK_SIZES if args.quick else SIZES)))
+        self.threads = args.threads or len(os.sched_getaffinity(0))
+        self.data = _dataFolder(args)
+        self.peers, why = _findTorch(args)
+        self.models = [findModel(name, self.data, folder) for name in args.models]
+        self.workers = []
+        self.result = {
+            "format": FORMAT,
+            "date": datetime.datetime.now().astimezone().isoformat("T", "seconds"),
+            "command": shlex.join(["openmm-mlff", *sys.argv[1:]]), "quick": args.quick,
+            "machine": _machine(), "versions": _versions(bool(self.peers)),
+            "threads": self.threads, "load_average": [os.getloadavg()[0]], "notes": [],
+            "peak_gflops": [], "cases": [], "mixed": []}
+        if why:
+            self.result["notes"].append(why)
+
+    def run(self):
+        result, peaks = self.result, self.result["peak_gflops"]
+        peaks.append(self._peak())
+        report.head(result)
+        for model in self.models:
+            self._model(model)
+            peaks.append(self._peak())
+        if not self.args.no_mixed:
+            self._mixed()
+        result["load_average"].append(os.getloadavg()[0])
+        for case in result["cases"]:  # by the largest of all
+            for contender in case["contenders"]:
+                if "gflops" in contender:
+                    contender["peak_share"] = contender["gflops"]/max(peaks)
+        return result
+
+    def close(self):
+        for worker in self.workers:
+            worker.close()
+        self.workers = []
+
+    def _worker(self):
+        self.workers.append(Worker(self.threads))
+        return self.workers[-1]
+
+    def _peak(self):
+        gflops = self._worker().ask("peak", seconds=0.5 if self.args.quick else 2.0)["gflops"]
+        self.close()
+        return gflops
+
+    # ------------------------------------------------------------------ the network alone
+    def _model(self, model):
+        """All sizes of a model. What is compiled is compiled once: its process stays."""
+        compiled = None
+        if self.peers and not self.args.quick:
+            compiled = Worker(self.threads)
+        try:
+            for size in self.sizes:
+                case = self._case(model, size, compiled)
+                self.result["cases"].append(case)
+                report.case(case)
+        finally:
+            if compiled:
+                compiled.close()
+
+    def _case(self, model, size, compiled):
+        system = _systemFor(model, size, self.data)
+        pairs = len(findPairs(system, model.info["cutoff"])[0])
+        least, plain = countOperations(model.config, system.size, pairs)
+        case = {"model": model.name, "file": os.path.basename(model.path),
+                "weights": model.weights, "sha256": model.info["sha256"], "atoms": system.size,
+                "system": system.name, "periodic": system.cell is not None, "pairs": pairs,
+                "gflop": 1e-9*least, "gflop_plain": 1e-9*plain, "load_average": os.getloadavg()[0]}
+        report.progress(f"{model.name}, {size} atoms")
+        contenders = self._contenders(model, system, compiled)
+        ours = [c for c in contenders if not c.request["torch"]]
+        for contender in contenders:
+            contender.open(self.plan)
+        _compare(contenders, system.size, case)
+        measure.interleave(contenders, "forces", self.plan)
+        for contender in ours:  # of a short call: what a busy machine does to it does not matter
+            measure.interleave([contender], "empty", measure.QUICK)
+        measure.interleave([c for c in contenders if not c.isSlow()], "step", self.plan)
+        for contender in contenders:
+            contender.attempt(lambda c=contender: setattr(
+                c, "memory_mb", c.worker.ask("memory")["mb"]))
+        peak = max(self.result["peak_gflops"])
+        case["contenders"] = [_record(c, case, peak) for c in contenders]
+        case["ratios"] = _ratios(case["contenders"])
+        self.close()
+        return case
+
+    def _contenders(self, model, system, compiled):
+        request = {"model": model.path, "numbers": system.numbers.tolist(),
+                   "positions": system.positions.tolist(), "threads": self.threads,
+                   "cell": None if system.cell is None else system.cell.tolist()}
+        contenders = [Contender(name, self._worker(), {**request, "torch": False, "platform": name})
+                      for name in self.args.platforms]
+        if self.peers:
+            request.update(torch=True, peers=self.peers, config=model.config,
+                           unit=EV[model.config.get("energy_unit", "eV")])
+            contenders.append(Contender(TORCH[0], self._worker(), {**request, "compiled": False}))
+            if compiled:
+                contenders.append(Contender(TORCH[1], compiled, {**request, "compiled": True}))
+        return contenders
+
+    # ------------------------------------------------------------------ a molecule in water
+    def _mixed(self):
+        """The step of the force field alone, of the mixed System, and of the network alone."""
+        from openmmmlff.benchmark.mixed import MixedSystems
+        platforms = [p for p in self.args.platforms if p != REFERENCE]
+        if not platforms:
+            return
+        systems = MixedSystems(self.folder)
+        for model in self.models:
+            files = dict(zip(("mixed", "network alone"), systems.withNetwork(model)))
+            for platform in platforms:
+                report.progress(f"{model.name}, a molecule in water, {platform}")
+                contenders = []
+                for name, file in {"force field alone": systems.mm, **files}.items():
+                    n = systems.n_ligand if name == "network alone" else systems.n_atoms
+                    contenders.append(Contender(name, self._worker(), {
+                        "torch": False, "platform": platform, "threads": self.threads,
+                        "system": file, "positions": systems.positions[:n].tolist()}))
+                for contender in contenders:
+                    contender.open(self.plan)
+                measure.interleave(contenders, "step", self.plan)
+                case = {"model": model.name, "weights": model.weights, "platform": platform,
+                        "atoms": systems.n_atoms, "network_atoms": systems.n_ligand,
+                        "contenders": [_record(c, None, None) for c in contenders]}
+                case["coupling_ms"] = _coupling(case["contenders"])
+                self.result["mixed"].append(case)
+                report.mixed(case)
+                self.close()
+
+
+def _systemFor(model, size, data):
+    """The preferred system of a size whose elements the model knows."""
+    systems = systemsOfSize(size, data)
+    known = set(model.info["elements"])
+    return next((s for s in systems if known.issuperset(s.numbers.tolist())), systems[0])
+
+
+def _compare(contenders, n_atoms, case):
+    """Every contender's energy and forces against the Reference's (or the first one's)."""
+    checked = [c for c in contenders if c.checked and not c.error]
+    base = next((c for c in checked if c.name == REFERENCE), checked[0] if checked else None)
+    case["compared_with"] = base.name if base else None
+    if base is None:
+        return
+    energy, forces = base.checked["energy"], np.array(base.checked["forces"])
+    largest = np.abs(forces).max()
+    for c in checked:
+        difference = np.abs(np.array(c.checked["forces"]) - forces).max()
+        c.checked = {"energy_error_ev_per_atom": abs(c.checked["energy"] - energy)/n_atoms,
+                     "force_error_relative": float(difference/largest)}
+
+
+def _record(contender, case, peak):
+    """A contender's part of the JSON."""
+    record = {"name": contender.name, "status": "failed" if contender.error else "ok",
+              "message": contender.error or ""}
+    if contender.error:
+        return record
+    for what, name in (("forces", "forces"), ("step", "step"), ("empty", "overhead")):
+        if what in contender.times:
+            record[name] = measure.statistics(contender.times[what], contender.warm_ups[what])
+    if "step" in record:
+        record["step"]["ns_per_day"] = measure.nsPerDay(record["step"])
+    if case:
+        record.update(contender.checked, memory_mb=contender.memory_mb,
+                      memory_import_mb=contender.base_mb)
+        record["gflops"] = case["gflop"]/(1e-3*record["forces"]["p50_ms"])
+        record["peak_share"] = record["gflops"]/peak
+    return record
+
+
+def _ratios(contenders):
+    """How many times the first contender's time the others take, and by least times."""
+    first, *others = contenders
+    ratios = []
+    for other in others:
+        for what in ("forces", "step"):
+            if what in first and what in other:
+                ratios.append({"contender": other["name"], "to": first["name"], "what": what,
+                               **{key: other[what][f"{key}_ms"]/first[what][f"{key}_ms"]
+                                  for key in ("p50", "min")}})
+    return ratios
+
+
+def _coupling(contenders):
+    """The mixed step less the force field's step (and the network's), by p50 and by least times:
+    ms, or None."""
+    if any(c["status"] == "failed" for c in contenders):
+        return None
+    coupling = {"network_in_system": {}, "beyond_network_alone": {}}
+    for key in ("p50", "min"):
+        field, mixed, alone = (c["step"][f"{key}_ms"] for c in contenders)
+        coupling["network_in_system"][key] = mixed - field
+        coupling["beyond_network_alone"][key] = mixed - field - alone
+    return coupling
+
+
+# ------------------------------------------------------------------ where this ran
+def _machine():
+    machine = {"processor": hostPlatform.processor() or hostPlatform.machine(),
+               "system": hostPlatform.platform(), "cores": os.cpu_count()}
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = dict(line.split(":", 1) for line in file if ":" in line)
+        values = {key.strip(): value.strip() for key, value in lines.items()}
+        machine["processor"] = values.get("model name", machine["processor"])
+        machine["vector_units"] = [u for u in ("avx2", "fma", "avx512f", "asimd", "sve")
+                                   if u in values.get("flags", values.get("Features", "")).split()]
+    except OSError:
+        pass
+    return machine
+
+
+def _versions(torch):
+    from importlib.metadata import version
+    names = ["openmmmlff", "openmm", "numpy"] + (["torch"] if torch else [])
+    return {"python": hostPlatform.python_version(), **{name: version(name) for name in names}}
