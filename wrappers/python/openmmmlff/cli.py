@@ -10,7 +10,7 @@ import openmm
 import openmm.app
 
 import openmmmlff
-from openmmmlff import benchmark
+from openmmmlff import benchmark, compare
 from openmmmlff.convert import cli as convertCli
 from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
@@ -88,6 +88,7 @@ def _parser():
     add("--json", metavar="FILE", help="write the results to FILE ('-': stdout), no table")
     evaluate.set_defaults(run=_evaluate)
 
+    compare.register(commands)
     benchmark.register(commands)
     convertCli.register(commands)
     return parser

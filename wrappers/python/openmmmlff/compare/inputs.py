@@ -1,0 +1,240 @@
+"""From the files that the user gives to Systems and positions.
+
+A System file is XML in a temporary folder. Its MLFFForces, and nothing else, are in force group
+MLFF_GROUP.
+"""
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import openmm
+import openmm.app
+
+from openmmmlff.convert.elements import SYMBOLS
+from openmmmlff.evaluate import EvaluationError, Evaluator
+from openmmmlff.extxyz import readFrames
+from openmmmlff.mlffforce import MLFFForce
+
+MLFF_GROUP = 1
+
+
+@dataclass
+class SystemFile:
+    """What is evaluated, without positions."""
+    path: str
+    symbols: list               # of every particle, '' where it is not known
+    ml_atoms: list              # particles that a network describes, each once
+    models: list                # dicts: file, architecture, sha256
+    real: np.ndarray            # [n] bool: False for a virtual site, whose force is handed on
+
+
+@dataclass
+class Case:
+    """One frame."""
+    index: int                  # 1 for the first of the file
+    name: str                   # how messages name it
+    system: SystemFile
+    positions: np.ndarray       # [n][3] nm
+    box: np.ndarray | None = None                   # [3][3] nm; None: the System's
+    parameters: dict = field(default_factory=dict)  # of the Context
+
+
+class FrameErrors:
+    """What is wrong with single frames; the others are compared."""
+
+    def __init__(self, tell):
+        self.tell = tell        # function(message)
+        self.list = []
+
+    def add(self, index, name, message):
+        self.list.append({"frame": index, "error": f"{name}: {message}"})
+        self.tell(self.list[-1]["error"])
+
+
+# ------------------------------------------------------------------ a model and an XYZ file
+def structureCases(path, evaluator, frames, folder, errors):
+    """Cases of the frames of an XYZ file, all atoms by the network."""
+    systems = {}
+    cases = []
+    for frame in chosenFrames(readFrames(path), frames, path):
+        try:
+            if frame.error:
+                raise EvaluationError(frame.error)
+            box, rotation = evaluator._box(frame)
+            system = _structureSystem(frame, box, evaluator, folder, systems)
+        except (openmm.OpenMMException, EvaluationError) as error:
+            errors.add(frame.index, frame.name, " ".join(str(error).split()))
+            continue
+        positions = 0.1*frame.positions
+        if rotation is not None:
+            positions = positions @ rotation.T
+        cases.append(Case(frame.index, frame.name, system, positions, box))
+    return cases
+
+
+def makeEvaluator(args, model):
+    """An Evaluator for its checks, its force and its boxes. Ewald sums have their default error
+    on all platforms: that of evaluate depends on the precision."""
+    evaluator = Evaluator([model], args.charge, coulomb=args.coulomb,
+                          dispersion=not args.no_dispersion)
+    evaluator.force.setEwaldErrorTolerance(0)
+    return evaluator
+
+
+def _structureSystem(frame, box, evaluator, folder, systems):
+    """The SystemFile of a frame; that of an earlier one if it fits."""
+    charge = evaluator.charge if evaluator.charge is not None else frame.charge or 0.0
+    multiplicity = frame.multiplicity if frame.multiplicity is not None else 1
+    key = (frame.numbers, charge, multiplicity, box is not None)
+    if key not in systems:
+        force = evaluator.force.__copy__()
+        force.setModelStorage(MLFFForce.Path)   # it is read again on this machine, at once
+        force.setRegionParameters(0, charge, multiplicity)
+        force.setUsesPeriodicBoundaryConditions(box is not None)
+        system = openmm.System()
+        for particle, number in enumerate(frame.numbers):
+            system.addParticle(openmm.app.Element.getByAtomicNumber(number).mass)
+            force.addAtom(particle, number)
+        if box is not None:
+            system.setDefaultPeriodicBoxVectors(*box)
+        system.addForce(force)
+        systems[key] = _save(system, folder, len(systems))
+    return systems[key]
+
+
+# ------------------------------------------------------------------ a System
+def systemCases(path, positionsFile, frames, folder, errors):
+    """Cases of a serialized System and a file of positions."""
+    system = _load(path, openmm.System, "System")
+    read = {".xml": _stateFrames, ".pdb": _pdbFrames, ".ent": _pdbFrames, ".cif": _pdbFrames,
+            ".pdbx": _pdbFrames, ".xyz": readFrames, ".extxyz": readFrames}
+    ending = os.path.splitext(positionsFile)[1].lower()
+    if ending not in read:
+        raise EvaluationError(f"--positions {positionsFile}: expected a file that ends in "
+                              + ", ".join(read))
+    file = _save(system, folder, 0)
+    cases = []
+    for frame in chosenFrames(read[ending](positionsFile), frames, positionsFile):
+        try:
+            cases.append(_systemCase(frame, file, system.getNumParticles()))
+        except EvaluationError as error:
+            errors.add(frame.index, frame.name, str(error))
+    return cases
+
+
+def _systemCase(frame, file, n):
+    """A Case from a frame of any of the readers."""
+    if isinstance(frame, Case):
+        frame.system = file
+        if len(frame.positions) != n:
+            raise EvaluationError(f"{len(frame.positions)} positions, but the System has {n} "
+                                  "particles")
+        return frame
+    if frame.error:
+        raise EvaluationError(frame.error)
+    box = None
+    if frame.pbc:
+        box = 0.1*frame.lattice
+        if np.any(np.triu(box, 1) != 0):
+            raise EvaluationError("its Lattice does not have OpenMM's form: a along x, b in the xy "
+                                  "plane")
+    for particle, symbol in enumerate(file.symbols[:len(frame.numbers)]):
+        if symbol not in ("", SYMBOLS[frame.numbers[particle]]):
+            raise EvaluationError(f"atom {particle} (counted from 0) is "
+                                  f"{SYMBOLS[frame.numbers[particle]]}, but {symbol} in the System")
+    return _systemCase(Case(frame.index, frame.name, file, 0.1*frame.positions, box), file, n)
+
+
+def _stateFrames(path):
+    state = _load(path, openmm.State, "State")
+    try:
+        positions = state.getPositions(asNumpy=True)._value
+    except openmm.OpenMMException:
+        raise EvaluationError(f"{path}: this State has no positions") from None
+    try:
+        parameters = dict(state.getParameters())
+    except openmm.OpenMMException:
+        parameters = {}
+    box = np.array([[x for x in v] for v in state.getPeriodicBoxVectors()._value])
+    yield Case(1, path, None, np.array(positions), box, parameters)
+
+
+def _pdbFrames(path):
+    reader = openmm.app.PDBFile if path.lower().endswith((".pdb", ".ent")) else openmm.app.PDBxFile
+    try:
+        file = reader(path)
+    except OSError:
+        raise
+    except Exception as error:  # the readers let any kind through
+        raise EvaluationError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    box = file.topology.getPeriodicBoxVectors()
+    if box is not None:
+        box = np.array([[x for x in v] for v in box._value])
+    for i in range(file.getNumFrames()):
+        yield Case(i + 1, f"{path}, model {i + 1}", None,
+                   np.array(file.getPositions(asNumpy=True, frame=i)._value), box)
+
+
+def _load(path, kind, name):
+    """An object from a file of OpenMM's XmlSerializer."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    try:
+        result = openmm.XmlSerializer.deserialize(text)
+    except (openmm.OpenMMException, ValueError) as error:
+        raise EvaluationError(f"{path} is not a serialized {name}: "
+                              f"{' '.join(str(error).split())}") from None
+    if not isinstance(result, kind):
+        raise EvaluationError(f"{path} is a serialized {type(result).__name__}, not a {name}")
+    return result
+
+
+def isXml(path):
+    """Whether a file looks like XML. False where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    except OSError:
+        return False
+
+
+# ------------------------------------------------------------------ both
+def chosenFrames(read, frames, path):
+    """The frames whose numbers are in frames; all if it is None."""
+    missing = set(frames or ())
+    count = 0
+    for frame in read:
+        count += 1
+        missing.discard(frame.index)
+        if frames is None or frame.index in frames:
+            yield frame
+    if count == 0:
+        raise EvaluationError(f"{path} has no frames")
+    if missing:
+        raise EvaluationError(f"--frames: there is no frame {min(missing)}: {path} has {count}")
+
+
+def _save(system, folder, number):
+    """Put the MLFFForces in a group of their own and write the System."""
+    symbols, models = [""]*system.getNumParticles(), []
+    for force in system.getForces():
+        isOurs = MLFFForce.isinstance(force)
+        force.setForceGroup(MLFF_GROUP if isOurs else 0)
+        if not isOurs:
+            continue
+        force = MLFFForce.cast(force)
+        for i in range(force.getNumAtoms()):
+            particle, number_, _ = force.getAtomParameters(i)
+            symbols[particle] = SYMBOLS[number_]
+        members = [(force.getModelFile(), force.getModelHash())]
+        members += [(force.getEnsembleMemberFile(k), force.getEnsembleMemberHash(k))
+                    for k in range(1, force.getNumEnsembleMembers())]
+        models += [{"file": file, "architecture": force.getModelArchitecture(), "sha256": sha256}
+                   for file, sha256 in members]
+    if not models:
+        raise EvaluationError("the System has no MLFFForce: there is nothing to compare")
+    path = os.path.join(folder, f"system-{number}.xml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(openmm.XmlSerializer.serialize(system))
+    real = np.array([not system.isVirtualSite(i) for i in range(system.getNumParticles())])
+    return SystemFile(path, symbols, [i for i, s in enumerate(symbols) if s], models, real)
