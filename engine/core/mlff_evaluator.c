@@ -4,6 +4,7 @@
  */
 #include "mlff_model_private.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,21 +187,31 @@ static mlff_status fail_pair(const char *name, const mlff_pairs *p, int i, int k
                      i, j, d, cutoff);
 }
 
+/* Whether pairs k0 ... k1-1 are as check_pairs() wants. No branches: they are many and good. */
+static bool are_good(const mlff_pairs *p, int k0, int k1, int n_all, double largest) {
+    bool bad = false;
+    for (int k = k0; k < k1; k++) {
+        const double *r = p->rij[k], d2 = r[0]*r[0] + r[1]*r[1] + r[2]*r[2];
+        bad |= (p->neighbor[k] < 0) | (p->neighbor[k] >= n_all) | !(d2 > 0) | !(d2 <= largest);
+    }
+    return !bad;
+}
+
 /* Neighbors in range, lengths finite, not 0, and at most the cutoff (with room for rounding). */
 static mlff_status check_pairs(const char *name, const mlff_pairs *p, int n_all, double cutoff,
                                mlff_error *err) {
     MLFF_TRY(check_first(name, p, n_all, err));
     if (!p->first)
         return MLFF_OK;
-    const double largest = cutoff*cutoff*(1 + 1e-5);
-    for (int i = 0; i < n_all; i++)
-        for (int k = p->first[i]; k < p->first[i + 1]; k++) {
-            const double *r = p->rij[k], d2 = r[0]*r[0] + r[1]*r[1] + r[2]*r[2];
-            const bool good = p->neighbor[k] >= 0 && p->neighbor[k] < n_all && d2 > 0 &&
-                              d2 <= largest && isfinite(d2);
-            if (!good)
-                return fail_pair(name, p, i, k, n_all, cutoff, err);
-        }
+    const double largest = fmin(cutoff*cutoff*(1 + 1e-5), DBL_MAX);
+    for (int i = 0; i < n_all; i++) {
+        if (are_good(p, p->first[i], p->first[i + 1], n_all, largest))
+            continue;
+        int k = p->first[i];
+        while (are_good(p, k, k + 1, n_all, largest))
+            k++;
+        return fail_pair(name, p, i, k, n_all, cutoff, err);
+    }
     return MLFF_OK;
 }
 

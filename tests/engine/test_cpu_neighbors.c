@@ -4,6 +4,7 @@
 #include "mlff_cpu_neighbors.h"
 #include "mlff_reference.h"
 #include "random_numbers.h"
+#include "test_threads.h"
 
 enum { MAX_ATOMS = 400 };
 
@@ -97,7 +98,7 @@ static void test_random_boxes(void) {
     for (int k = 0; k < 1000; k++) {
         cpu_neighbors *list = NULL;
         random_box(&here, &random, k % 6);
-        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, &list, &err), err);
+        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, NULL, &list, &err), err);
         for (int step = 0; step < 6; step++) {
             n_pairs += compare(list, &here);
             n_updates++;
@@ -121,7 +122,7 @@ static void test_changes(void) {
         cpu_neighbors *list = NULL;
         random_box(&here, &random, k % 6);
         here.skin = 1;
-        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, &list, &err), err);
+        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, NULL, &list, &err), err);
         compare(list, &here);
         CHECK(cpu_neighbors_searches(list) == 1);
 
@@ -137,7 +138,7 @@ static void test_changes(void) {
         /* one atom just below half the skin stays, just above does not */
         compare(list, &here);
         cpu_neighbors_free(list);
-        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, &list, &err), err);
+        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, NULL, &list, &err), err);
         compare(list, &here);
         here.position[0][1] += 0.4999;
         compare(list, &here);
@@ -183,15 +184,48 @@ static void test_changes(void) {
     CHECK(n_searches > 300 * 2 && n_searches < 300 * 8);
 }
 
-/* Many atoms, where the search works by bins; 20 steps with few searches. */
-static void test_larger_box(void) {
+/* Two near atoms meet halfway, within the skin: the search's error, and the list works on. */
+static void meet(cpu_neighbors *list) {
+    double nearest = INFINITY, kept[2][3];
+    int pair[2] = {0, 0};
+    for (int i = 0; i < here.n_atoms; i++)
+        for (int j = 0; j < i; j++) {
+            double d2 = 0;
+            for (int d = 0; d < 3; d++)
+                d2 += pow(here.position[i][d] - here.position[j][d], 2);
+            if (d2 < nearest) {
+                nearest = d2;
+                pair[0] = j;
+                pair[1] = i;
+            }
+        }
+    CHECK(sqrt(nearest) < 0.7 * here.skin);
+    compare(list, &here);
+    for (int k = 0; k < 2; k++)
+        memcpy(kept[k], here.position[pair[k]], sizeof kept[k]);
+    for (int k = 0; k < 2; k++)
+        for (int d = 0; d < 3; d++)
+            here.position[pair[k]][d] = 0.5 * (kept[0][d] + kept[1][d]);
+    mlff_pairs pairs;
+    CHECK_FAILS(update(list, &here, &pairs), MLFF_ERROR_NUMBER, err, "are at the same place");
+    for (int k = 0; k < 2; k++)
+        memcpy(here.position[pair[k]], kept[k], sizeof kept[k]);
+    compare(list, &here);
+}
+
+/* Many atoms, where the search works by bins; 20 steps with few searches. The last is large enough
+   for threads. */
+static void test_larger_box(int n_threads) {
     random_numbers random = {3};
-    for (int periodic = 0; periodic < 2; periodic++) {
+    test_threads threads;
+    test_threads_start(&threads, n_threads);
+    for (int kind = 0; kind < 3; kind++) {
+        const int periodic = kind > 0;
         cpu_neighbors *list = NULL;
         memset(&here, 0, sizeof here);
         here.n_atoms = MAX_ATOMS;
         here.periodic = periodic;
-        here.cutoff = 5;
+        here.cutoff = kind == 2 ? 7 : 5;
         here.skin = 1;
         for (int a = 0; a < 3; a++)
             here.cell[a][a] = 16;
@@ -199,15 +233,18 @@ static void test_larger_box(void) {
         for (int i = 0; i < here.n_atoms; i++)
             for (int d = 0; d < 3; d++)
                 here.position[i][d] = random_real(&random, -3, 20);
-        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, &list, &err), err);
+        CHECK_OK(cpu_neighbors_new(here.cutoff, here.skin, &threads.parallel, &list, &err), err);
         long n_pairs = 0;
         for (int step = 0; step < 20; step++) {
             n_pairs += compare(list, &here);
             move(&here, &random, 0.12);
         }
-        printf("%d atoms, %s: 20 updates, %ld searches, %ld pairs an update\n", here.n_atoms,
-               periodic ? "periodic" : "open", cpu_neighbors_searches(list), n_pairs / 20);
-        CHECK(cpu_neighbors_searches(list) <= 7 && n_pairs > 20 * 1000);
+        printf("%d atoms, %s, %d threads: 20 updates, %ld searches, %ld pairs an update\n",
+               here.n_atoms, periodic ? "periodic" : "open", n_threads,
+               cpu_neighbors_searches(list), n_pairs / 20);
+        CHECK(cpu_neighbors_searches(list) <= 7);
+        CHECK(n_pairs > 20 * (kind == 2 ? 50000 : 1000));
+        meet(list);
 
         /* an update allocates nothing, with or without a search */
         mlff_pairs pairs;
@@ -222,6 +259,7 @@ static void test_larger_box(void) {
         CHECK(allocation_count == before && cpu_neighbors_searches(list) == searches + 1);
         cpu_neighbors_free(list);
     }
+    test_threads_stop(&threads);
     CHECK(!allocations_are_counted || allocation_count > 0);
 }
 
@@ -229,10 +267,11 @@ static void test_larger_box(void) {
 static void test_errors(void) {
     cpu_neighbors *list = NULL;
     mlff_pairs pairs;
-    CHECK_FAILS(cpu_neighbors_new(0, 1, &list, &err), MLFF_ERROR_ARGUMENT, err, "cutoff 0");
-    CHECK_FAILS(cpu_neighbors_new(5, -1, &list, &err), MLFF_ERROR_ARGUMENT, err, "skin -1");
-    CHECK_FAILS(cpu_neighbors_new(5, INFINITY, &list, &err), MLFF_ERROR_ARGUMENT, err, "skin inf");
-    CHECK_FAILS(cpu_neighbors_new(NAN, 1, &list, &err), MLFF_ERROR_ARGUMENT, err, "cutoff");
+    CHECK_FAILS(cpu_neighbors_new(0, 1, NULL, &list, &err), MLFF_ERROR_ARGUMENT, err, "cutoff 0");
+    CHECK_FAILS(cpu_neighbors_new(5, -1, NULL, &list, &err), MLFF_ERROR_ARGUMENT, err, "skin -1");
+    CHECK_FAILS(cpu_neighbors_new(5, INFINITY, NULL, &list, &err), MLFF_ERROR_ARGUMENT, err,
+                "skin inf");
+    CHECK_FAILS(cpu_neighbors_new(NAN, 1, NULL, &list, &err), MLFF_ERROR_ARGUMENT, err, "cutoff");
     CHECK(list == NULL);
     cpu_neighbors_free(NULL);
 
@@ -246,7 +285,7 @@ static void test_errors(void) {
         here.cell[a][a] = 12;
     for (int periodic = 0; periodic < 2; periodic++) {
         here.periodic = periodic;
-        CHECK_OK(cpu_neighbors_new(5, 4, &list, &err), err);
+        CHECK_OK(cpu_neighbors_new(5, 4, NULL, &list, &err), err);
         compare(list, &here);
 
         /* two atoms meet within the skin, no search is due */
@@ -287,7 +326,8 @@ static void test_errors(void) {
 int main(void) {
     test_random_boxes();
     test_changes();
-    test_larger_box();
+    test_larger_box(1);
+    test_larger_box(3);
     test_errors();
     return check_report("test_cpu_neighbors");
 }

@@ -11,12 +11,13 @@
 
 enum { B = CPU_FEATURE_BLOCK, MAX_ROWS = 40, N_PANELS = 3, N_OUT = N_PANELS * B };
 
-static const cpu_epilogue epilogues[] = {CPU_PLAIN, CPU_ADD, CPU_SILU, CPU_GELU, CPU_TIMES};
-static const char *const epilogue_names[] = {"plain", "add", "silu", "gelu", "times"};
+static const cpu_epilogue epilogues[] = {CPU_PLAIN, CPU_ADD, CPU_SILU, CPU_GELU, CPU_ADD_GELU,
+                                         CPU_TIMES};
+static const char *const epilogue_names[] = {"plain", "add", "silu", "gelu", "add gelu", "times"};
 enum { N_EPILOGUES = sizeof epilogues / sizeof *epilogues };
 
 static bool activates(cpu_epilogue epilogue) {
-    return epilogue == CPU_SILU || epilogue == CPU_GELU;
+    return epilogue == CPU_SILU || epilogue == CPU_GELU || epilogue == CPU_ADD_GELU;
 }
 
 /* ------------------------------------------------------------------------- activations -- */
@@ -117,7 +118,8 @@ static void compare_with_double(const layer_case *c, cpu_epilogue epilogue, doub
             else if (epilogue == CPU_TIMES)
                 y *= c->d[at];
             else if (activates(epilogue))
-                activation(epilogue, sums[m][o], &y, &dy);
+                activation(epilogue, sums[m][o] + (epilogue == CPU_ADD_GELU ? c->y[at] : 0), &y,
+                           &dy);
             else
                 n_touched += d_found[at] != c->d[at];
             /* rounding of the sum, a few units in the last place of what it adds up */
@@ -205,6 +207,38 @@ static void test_transposed(const cpu_kernels *kernels) {
             for (int o = 0; o < K; o++)
                 sum += (double) x[m * K + o] * w[o * N + i];
             CHECK_NEAR(sum, y[m * N + i], 1e-5);
+        }
+    cpu_dense_free(&layer);
+}
+
+/* The first inputs and those behind them together are the layer. */
+static void test_parts(const cpu_kernels *kernels) {
+    enum { ROWS = 7, N = 2 * B, K = 3 * B, FIRST = 40 };
+    static float w[N * K], bias[N], x[ROWS * K], y[ROWS * N];
+    random_numbers random = {3};
+    cpu_dense layer;
+    mlff_error err;
+    fill(&random, w, N * K);
+    fill(&random, bias, N);
+    fill(&random, x, ROWS * K);
+    CHECK_OK(cpu_dense_pack(N, K, w, bias, &layer, &err), err);
+    const cpu_dense first = cpu_dense_first(&layer, FIRST);
+    const cpu_dense behind = cpu_dense_behind(&layer, FIRST);
+    kernels->dense(&first, CPU_PLAIN, ROWS, x, K, y, NULL, N, 0, N / B);
+    for (int m = 0; m < ROWS; m++)
+        for (int o = 0; o < N; o++) {
+            double sum = bias[o];
+            for (int k = 0; k < FIRST; k++)
+                sum += (double) x[m * K + k] * w[o * K + k];
+            CHECK_NEAR(sum, y[m * N + o], 1e-5);
+        }
+    kernels->dense(&behind, CPU_ADD, ROWS, x + FIRST, K, y, NULL, N, 0, N / B);
+    for (int m = 0; m < ROWS; m++)
+        for (int o = 0; o < N; o++) {
+            double sum = 2 * (double) bias[o];
+            for (int k = 0; k < K; k++)
+                sum += (double) x[m * K + k] * w[o * K + k];
+            CHECK_NEAR(sum, y[m * N + o], 1e-5);
         }
     cpu_dense_free(&layer);
 }
@@ -354,11 +388,11 @@ int main(void) {
     for (int k = 0; k < n; k++) {
         test_dense(list[k]);
         test_transposed(list[k]);
-        for (int e = 0; e < N_EPILOGUES; e++)
-            if (activates(epilogues[e])) {
-                test_activation(list[k], epilogues[e]);
-                test_activation_limits(list[k], epilogues[e]);
-            }
+        test_parts(list[k]);
+        for (int e = CPU_SILU; e <= CPU_GELU; e++) {
+            test_activation(list[k], (cpu_epilogue) e);
+            test_activation_limits(list[k], (cpu_epilogue) e);
+        }
     }
     test_filter_tables();
     return check_report("test_cpu_ops");

@@ -39,7 +39,7 @@ static mlff_status create(const mlff_model *model, const mlff_settings *settings
     p->model = description;
     p->settings = settings ? *settings : defaults;
     p->kernels = cpu_kernels_best();
-    mlff_status status = cpu_aimnet2_weights_new(description, &p->weights, err);
+    mlff_status status = cpu_aimnet2_weights_new(description, p->kernels, &p->weights, err);
     if (status == MLFF_OK)
         status = cpu_longrange_new(&p->longrange, &description->longrange, p->kernels, err);
     if (status != MLFF_OK) {
@@ -527,12 +527,10 @@ static mlff_status check_long_range(const run *r, mlff_error *err) {
    weights; many rows: pieces of equal size, as many as threads or a multiple. */
 static void divide(run *r, int n_threads) {
     const int n = r->graph->n_local;
-    r->split_rows = n_threads == 1 || n >= 24 * n_threads;
+    r->split_rows = n_threads == 1 || n >= 4 * n_threads;
     const int rounds = (n + DENSE_CHUNK * n_threads - 1) / (DENSE_CHUNK * n_threads);
     const int pieces = (rounds > 0 ? rounds : 1) * n_threads;
-    r->chunk = ((n + pieces - 1) / pieces + 11) / 12 * 12;
-    if (r->chunk == 0)
-        r->chunk = 12;
+    r->chunk = n > 0 ? (n + pieces - 1) / pieces : 1;
 }
 
 static mlff_status set_up(run *r, mlff_error *err) {

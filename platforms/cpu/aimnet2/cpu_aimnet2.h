@@ -26,6 +26,8 @@ typedef struct cpu_aimnet2_mlp {
     int n_linear;
     bool last_linear;               /* no GELU behind the last linear map */
     cpu_dense forward[MLFF_AIMNET2_MAX_LINEAR], reverse[MLFF_AIMNET2_MAX_LINEAR];
+    int n_known;                    /* leading inputs that depend on the element alone */
+    float *known;                   /* [n_z][padded width] their part of the first linear map */
 } cpu_aimnet2_mlp;
 
 typedef struct cpu_aimnet2_weights {
@@ -43,8 +45,8 @@ typedef struct cpu_aimnet2_weights {
     int head_width;                 /* inputs of the last linear map */
 } cpu_aimnet2_weights;
 
-mlff_status cpu_aimnet2_weights_new(const mlff_aimnet2 *model, cpu_aimnet2_weights *out,
-                                    mlff_error *err);
+mlff_status cpu_aimnet2_weights_new(const mlff_aimnet2 *model, const cpu_kernels *kernels,
+                                    cpu_aimnet2_weights *out, mlff_error *err);
 void cpu_aimnet2_weights_free(cpu_aimnet2_weights *weights);
 
 /* ------------------------------------------------------------------------------- state -- */
@@ -111,7 +113,8 @@ typedef struct cpu_aimnet2_span {
 
 /*
  * Networks (cpu_aimnet2_mlp.c). An MLP goes from x [n][x_stride] to the returned one of p->y; the
- * reverse goes from grad in p->y[from], behind the last GELU if there is one, to grad_x.
+ * reverse goes from grad in p->y[from], behind the last GELU if there is one, to grad_x, where
+ * columns before n_known are left out.
  *   slope   [n_linear] arrays that are filled, or read
  */
 const float *cpu_aimnet2_mlp_forward(const cpu_aimnet2_span *s, const cpu_aimnet2_mlp *mlp,

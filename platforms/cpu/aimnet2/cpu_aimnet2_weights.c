@@ -227,8 +227,25 @@ static mlff_status make_head(const mlff_aimnet2 *m, cpu_aimnet2_weights *out, ml
     return MLFF_OK;
 }
 
-mlff_status cpu_aimnet2_weights_new(const mlff_aimnet2 *model, cpu_aimnet2_weights *out,
-                                    mlff_error *err) {
+/* In pass 0 the inputs a are those of the element. */
+static mlff_status make_known(const mlff_aimnet2 *m, const cpu_kernels *kernels,
+                              cpu_aimnet2_weights *out, mlff_error *err) {
+    cpu_aimnet2_mlp *mlp = &out->pass[0];
+    mlff_status status = MLFF_OK;
+    mlp->n_known = out->n_a;
+    cpu_dense known = cpu_dense_first(&mlp->forward[0], mlp->n_known);
+    const size_t width = (size_t) known.n_panels * CPU_FEATURE_BLOCK;
+    mlp->known = floats((size_t) m->n_z * width, err, &status);
+    known.bias = floats(width, err, &status);
+    if (status == MLFF_OK)
+        kernels->dense(&known, CPU_PLAIN, m->n_z, out->afv, (size_t) out->n_a, mlp->known, NULL,
+                       width, 0, known.n_panels);
+    free(known.bias);
+    return status;
+}
+
+mlff_status cpu_aimnet2_weights_new(const mlff_aimnet2 *model, const cpu_kernels *kernels,
+                                    cpu_aimnet2_weights *out, mlff_error *err) {
     *out = (cpu_aimnet2_weights) {0};
     MLFF_TRY(make_conv(model, out, err));
     MLFF_TRY(make_elements(model, out, err));
@@ -236,8 +253,10 @@ mlff_status cpu_aimnet2_weights_new(const mlff_aimnet2 *model, cpu_aimnet2_weigh
     int *columns = malloc(3 * (size_t) widest(model) * sizeof *columns);
     if (!columns)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for AIMNet2's columns");
-    const mlff_status status = pack_networks(model, out, columns, err);
+    mlff_status status = pack_networks(model, out, columns, err);
     free(columns);
+    if (status == MLFF_OK)
+        status = make_known(model, kernels, out, err);
     return status;
 }
 
@@ -246,6 +265,7 @@ static void free_mlp(cpu_aimnet2_mlp *mlp) {
         cpu_dense_free(&mlp->forward[k]);
         cpu_dense_free(&mlp->reverse[k]);
     }
+    free(mlp->known);
 }
 
 void cpu_aimnet2_weights_free(cpu_aimnet2_weights *w) {

@@ -17,8 +17,10 @@ typedef struct cpu_neighbors cpu_neighbors;
  * A list for one cutoff.
  *   cutoff   angstrom; infinity: all pairs of an open system
  *   skin     angstrom, 0 or more; 0 searches anew every time
+ *   parallel threads for long lists; borrowed, NULL: one. Lists do not depend on it
  */
-mlff_status cpu_neighbors_new(double cutoff, double skin, cpu_neighbors **out, mlff_error *err);
+mlff_status cpu_neighbors_new(double cutoff, double skin, const mlff_parallel *parallel,
+                              cpu_neighbors **out, mlff_error *err);
 void cpu_neighbors_free(cpu_neighbors *list);  /* NULL is fine */
 
 /*

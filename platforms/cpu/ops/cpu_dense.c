@@ -8,7 +8,7 @@
 static mlff_status pack(int n_out, int n_in, const float *w, size_t out_stride, size_t in_stride,
                         const float *bias, cpu_dense *out, mlff_error *err) {
     enum { B = CPU_FEATURE_BLOCK };
-    *out = (cpu_dense) {.n_in = n_in, .n_panels = n_out / B};
+    *out = (cpu_dense) {.n_in = n_in, .n_stored = n_in, .n_panels = n_out / B};
     cpu_buffer block = {0};
     MLFF_TRY(cpu_buffer_reserve(&block, ((size_t) n_out * n_in + n_out) * sizeof(float), err));
     out->packed = block.data;

@@ -21,6 +21,20 @@ mlff_status cpu_dense_pack_transposed(int n_out, int n_in, const float *w, cpu_d
 
 void cpu_dense_free(cpu_dense *layer);  /* leaves all zeros */
 
+/* Parts of a layer, which they borrow: its first n inputs; all behind the first n, x from there. */
+static inline cpu_dense cpu_dense_first(const cpu_dense *layer, int n) {
+    cpu_dense part = *layer;
+    part.n_in = n;
+    return part;
+}
+
+static inline cpu_dense cpu_dense_behind(const cpu_dense *layer, int n) {
+    cpu_dense part = *layer;
+    part.packed += (size_t) n * CPU_FEATURE_BLOCK;
+    part.n_in -= n;
+    return part;
+}
+
 /* n rounded up to whole feature blocks. */
 static inline int cpu_padded(int n) {
     return (n + CPU_FEATURE_BLOCK - 1) / CPU_FEATURE_BLOCK * CPU_FEATURE_BLOCK;

@@ -22,6 +22,7 @@ typedef enum cpu_epilogue {
     CPU_ADD,    /* y += sum + bias */
     CPU_SILU,   /* y  = silu(sum + bias), d = its derivative there */
     CPU_GELU,   /* y  = gelu(sum + bias), d = its derivative there */
+    CPU_ADD_GELU,  /* y = gelu(y + sum + bias), d likewise */
     CPU_TIMES   /* y  = (sum + bias) d: an activation's reverse pass */
 } cpu_epilogue;
 
@@ -30,9 +31,10 @@ typedef enum cpu_epilogue {
  * a panel input by input. n_out is padded to whole panels; rows of y must have that room.
  */
 typedef struct cpu_dense {
-    int n_in;       /* K, inputs as they stand in x, padding included */
+    int n_in;       /* K, inputs as they stand in x, padding included; those after are left out */
+    int n_stored;   /* inputs that are there, at least n_in */
     int n_panels;   /* outputs / CPU_FEATURE_BLOCK */
-    float *packed;  /* [n_panels][n_in][CPU_FEATURE_BLOCK] */
+    float *packed;  /* [n_panels][n_stored][CPU_FEATURE_BLOCK] */
     float *bias;    /* [n_panels * CPU_FEATURE_BLOCK] */
 } cpu_dense;
 
@@ -81,13 +83,15 @@ typedef struct cpu_message {
 typedef struct cpu_update {
     int n_features;       /* F */
     bool channel;         /* else spatial */
+    bool last;            /* v after the update is not used: y has the blocks of s alone, v is not
+                             written, grad_v not read */
     float norm_eps;
     float m[9];           /* [3][3] M, spatial */
     float *cat;           /* [n][2F]: s after the message, then n */
     const float *v_mid;   /* [n][3][F]: v after the message */
     float *pq;            /* channel [n][3][2F]: p then q of each component; spatial [n][3][F]: q */
     float *t;             /* [n][F], channel */
-    float *y;             /* [n][3][F] */
+    float *y;             /* [n][3][F]: channel (ss, sv, vv), spatial (s, g1, g2) */
     float *s, *v;         /* [n][F], [n][3][F] after the update */
     float *grad_s, *grad_v;       /* in: after the update; out: after the message (channel: what
                                      goes through p and q is still missing in grad_v) */
@@ -96,7 +100,7 @@ typedef struct cpu_update {
     float *grad_pq;               /* [n][3][2F], channel */
 } cpu_update;
 
-typedef void (*cpu_update_stage)(const cpu_update *update, int n_rows, int f0, int f1);
+typedef void (*cpu_update_stage)(const cpu_update *update, int n_rows);
 
 /* -------------------------------------------------------------------- AIMNet2 convolution -- */
 
@@ -200,7 +204,7 @@ typedef struct cpu_kernels {
     /*
      * y[m][n] = epilogue(sum_k x[m][k] W[n][k] + bias[n]) for m < n_rows and the outputs of panels
      * panel0 <= p < panel1. x [n_rows][x_stride], y and d [n_rows][y_stride]; d is written by
-     * CPU_SILU and CPU_GELU (unless NULL), read by CPU_TIMES.
+     * CPU_SILU, CPU_GELU and CPU_ADD_GELU (unless NULL), read by CPU_TIMES.
      */
     void (*dense)(const cpu_dense *layer, cpu_epilogue epilogue, int n_rows, const float *x,
                   size_t x_stride, float *y, float *d, size_t y_stride, int panel0, int panel1);
@@ -224,11 +228,10 @@ typedef struct cpu_kernels {
                                   const cpu_edge *edges, float *grad_x_out, float *grad_v_out,
                                   double *force, double *strain);
 
-    /* Elementwise stages of the update, features f0 <= f < f1 of n_rows rows; two entries:
-       [0] spatial, [1] channel. */
+    /* Elementwise stages of the update of n_rows rows; two entries: [0] spatial, [1] channel. */
     cpu_update_stage painn_norms[2];           /* p, q -> n, t; spatial also makes q */
     cpu_update_stage painn_update[2];          /* y -> s, v */
-    cpu_update_stage painn_reverse_y;          /* grad_s, grad_v -> grad_y */
+    cpu_update_stage painn_reverse_y[2];       /* grad_s, grad_v -> grad_y */
     cpu_update_stage painn_reverse_update[2];  /* grad_cat -> grad_s, grad_pq | grad_v */
 
     /* pairs [n] and gauss [n][2][n_lanes] from neighbors and vectors sign r, sorted by window. */

@@ -27,6 +27,8 @@ CPU_INLINE void finish(cpu_epilogue epilogue, vf sum, float *y, float *d) {
         if (d)
             vstore(d, slope);
         break;
+    case CPU_ADD_GELU:
+        sum += vload(y);  /* fall through */
     case CPU_GELU:
         vgelu(sum, &value, &slope);
         if (d)
@@ -64,32 +66,46 @@ CPU_INLINE void dense_tile(const int n_rows, int n_in, const float *x, size_t x_
         }
 }
 
+/* The same for any n_rows from 1 to CPU_ROWS. */
+static void dense_rows(int n_rows, int n_in, const float *x, size_t x_stride, const float *w,
+                       const float *bias, cpu_epilogue epilogue, float *y, float *d,
+                       size_t y_stride) {
+#define TILE(n)                                                                                   \
+    case n:                                                                                       \
+        dense_tile(n, n_in, x, x_stride, w, bias, epilogue, y, d, y_stride);                      \
+        break
+    switch (n_rows) {
+        TILE(1);
+        TILE(2);
+        TILE(3);
+        TILE(4);
+        TILE(5);
+        TILE(6);
+#if CPU_ROWS > 6
+        TILE(7);
+        TILE(8);
+        TILE(9);
+        TILE(10);
+        TILE(11);
+        TILE(12);
+#endif
+    }
+#undef TILE
+}
+
+/* Tiles of nearly equal height: a low one waits for its sums. */
 static void dense(const cpu_dense *layer, cpu_epilogue epilogue, int n_rows, const float *x,
                   size_t x_stride, float *y, float *d, size_t y_stride, int panel0, int panel1) {
+    const int n_tiles = (n_rows + CPU_ROWS - 1) / CPU_ROWS;
     for (int p = panel0; p < panel1; p++)
         for (int c = 0; c < B; c += TILE_WIDTH) {
             const size_t column = (size_t) p * B + c;
-            const float *w = layer->packed + (size_t) p * B * layer->n_in + c;
-            const float *bias = layer->bias + column;
-            int m = 0;
-            for (; m < n_rows;) {
-                const float *xm = x + (size_t) m * x_stride;
-                float *ym = y + (size_t) m * y_stride + column;
-                float *dm = d ? d + (size_t) m * y_stride + column : NULL;
-                const int left = n_rows - m;
-#define TILE(n)                                                                                   \
-    dense_tile(n, layer->n_in, xm, x_stride, w, bias, epilogue, ym, dm, y_stride);                \
-    m += n
-                if (left >= CPU_ROWS) {
-                    TILE(CPU_ROWS);
-                } else if (left >= 4) {
-                    TILE(4);
-                } else if (left >= 2) {
-                    TILE(2);
-                } else {
-                    TILE(1);
-                }
-#undef TILE
+            const float *w = layer->packed + (size_t) p * B * layer->n_stored + c;
+            for (int t = 0, m = 0, end; t < n_tiles; t++, m = end) {
+                end = (int) ((long) n_rows * (t + 1) / n_tiles);
+                const size_t at = (size_t) m * y_stride + column;
+                dense_rows(end - m, layer->n_in, x + (size_t) m * x_stride, x_stride, w,
+                           layer->bias + column, epilogue, y + at, d ? d + at : NULL, y_stride);
             }
         }
 }

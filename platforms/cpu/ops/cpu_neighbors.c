@@ -1,5 +1,6 @@
 #include "mlff_cpu_neighbors.h"
 
+#include "cpu_team.h"
 #include "mlff_internal.h"
 #include "mlff_reference.h"
 
@@ -7,8 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    CHUNK = 8,            /* rows of one piece of work */
+    MANY_PAIRS = 50000    /* from here on threads are worth their waking */
+};
+
 struct cpu_neighbors {
     double cutoff, skin;
+    const mlff_parallel *parallel;  /* borrowed, may be NULL */
     long searches;
     bool valid;                /* the last search succeeded */
 
@@ -24,10 +31,13 @@ struct cpu_neighbors {
     /* of the last update */
     int *first, *neighbor;     /* [n_atoms + 1], [found.n_pairs] */
     double (*rij)[3];          /* [found.n_pairs] angstrom */
-    size_t first_capacity, neighbor_capacity, rij_capacity;
+    int *wide_neighbor;        /* [found.n_pairs] several threads: rows as they come, each where it
+                                  stands in found; their vectors are in found.rij */
+    size_t first_capacity, neighbor_capacity, rij_capacity, wide_capacity;
 };
 
-mlff_status cpu_neighbors_new(double cutoff, double skin, cpu_neighbors **out, mlff_error *err) {
+mlff_status cpu_neighbors_new(double cutoff, double skin, const mlff_parallel *parallel,
+                              cpu_neighbors **out, mlff_error *err) {
     *out = NULL;
     if (!(cutoff > 0) || !(skin >= 0) || !isfinite(skin))
         return mlff_fail(err, MLFF_ERROR_ARGUMENT, "a pair list of cutoff %g and skin %g: expected "
@@ -37,6 +47,7 @@ mlff_status cpu_neighbors_new(double cutoff, double skin, cpu_neighbors **out, m
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for a pair list");
     (*out)->cutoff = cutoff;
     (*out)->skin = skin;
+    (*out)->parallel = parallel && parallel->n_threads > 1 ? parallel : NULL;
     return MLFF_OK;
 }
 
@@ -45,7 +56,7 @@ void cpu_neighbors_free(cpu_neighbors *list) {
         return;
     ref_pair_list_free(&list->found);
     void *all[] = {list->offset, list->saved, list->saved_region, list->first, list->neighbor,
-                   list->rij};
+                   list->rij, list->wide_neighbor};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         free(all[k]);
     free(list);
@@ -127,6 +138,9 @@ static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*posit
                   err));
     MLFF_TRY(grow((void **) &list->neighbor, &list->neighbor_capacity, n_pairs, sizeof(int), err));
     MLFF_TRY(grow((void **) &list->rij, &list->rij_capacity, n_pairs, sizeof *list->rij, err));
+    if (list->parallel)
+        MLFF_TRY(grow((void **) &list->wide_neighbor, &list->wide_capacity, n_pairs, sizeof(int),
+                      err));
 
     double inverse[3][3] = {{0}};
     if (cell)
@@ -155,35 +169,104 @@ static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*posit
     return MLFF_OK;
 }
 
+/*
+ * Row i's pairs within the cutoff, one after another; returns their number, or -1 where two atoms
+ * are at one place. Every pair is written and then kept or not: a branch would often be mistaken.
+ */
+static int filter_row(const cpu_neighbors *list, const double (*position)[3], int i,
+                      double (*rij)[3], int *neighbor) {
+    const double cutoff2 = list->cutoff * list->cutoff, *xi = position[i];
+    double closest = INFINITY;
+    int n = 0;
+    for (int e = list->found.first[i]; e < list->found.first[i + 1]; e++) {
+        const int j = list->found.neighbor[e];
+        const double *xj = position[j], *offset = list->offset[e];
+        const double x = (xj[0] - xi[0]) + offset[0], y = (xj[1] - xi[1]) + offset[1];
+        const double z = (xj[2] - xi[2]) + offset[2], d2 = x * x + y * y + z * z;
+        rij[n][0] = x;
+        rij[n][1] = y;
+        rij[n][2] = z;
+        neighbor[n] = j;
+        n += d2 < cutoff2;
+        closest = d2 < closest ? d2 : closest;
+    }
+    return closest < 1e-16 ? -1 : n;
+}
+
+/* All rows on one thread; false where two atoms are at one place. */
+static bool filter(cpu_neighbors *list, const double (*position)[3]) {
+    int n = 0;
+    for (int i = 0; i < list->found.n_atoms; i++) {
+        const int n_row = filter_row(list, position, i, list->rij + n, list->neighbor + n);
+        if (n_row < 0)
+            return false;
+        list->first[i] = n;
+        n += n_row;
+    }
+    list->first[list->found.n_atoms] = n;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------ threads -- */
+
+typedef struct filtering {
+    cpu_neighbors *list;
+    const double (*position)[3];
+    bool collided;
+} filtering;
+
+/* for each row i that this thread takes */
+#define FOR_ROWS(i, n)                                                                            \
+    for (int c_; (c_ = CHUNK * cpu_team_take(member)) < (n);)                                     \
+        for (int i = c_; i < (n) && i < c_ + CHUNK; i++)
+
+/* Each row to its place in found, then, when all lengths are known, to where it belongs. */
+static void filter_thread(void *arg, cpu_member *member) {
+    filtering *f = arg;
+    cpu_neighbors *list = f->list;
+    const int n_atoms = list->found.n_atoms, *from = list->found.first;
+    int *first = list->first;
+    FOR_ROWS(i, n_atoms)
+        first[i + 1] = filter_row(list, f->position, i, list->found.rij + from[i],
+                                  list->wide_neighbor + from[i]);
+    cpu_team_barrier(member);
+    if (member->thread == 0) {
+        first[0] = 0;
+        for (int i = 0; i < n_atoms; i++) {
+            f->collided |= first[i + 1] < 0;
+            first[i + 1] += first[i];
+        }
+    }
+    cpu_team_barrier(member);
+    if (f->collided)
+        return;
+    FOR_ROWS(i, n_atoms) {
+        const size_t n = (size_t) (first[i + 1] - first[i]);
+        memcpy(list->rij + first[i], list->found.rij + from[i], n * sizeof *list->rij);
+        memcpy(list->neighbor + first[i], list->wide_neighbor + from[i], n * sizeof(int));
+    }
+}
+
 mlff_status cpu_neighbors_update(cpu_neighbors *list, int n_atoms, const double (*position)[3],
                                  const int *region, const double (*cell)[3], mlff_pairs *pairs,
                                  mlff_error *err) {
     if (!still_good(list, n_atoms, position, region, cell))
         MLFF_TRY(search(list, n_atoms, position, region, cell, err));
-    const double cutoff2 = list->cutoff * list->cutoff;
-    int n = 0;
-    for (int i = 0; i < n_atoms; i++) {
-        list->first[i] = n;
-        for (int e = list->found.first[i]; e < list->found.first[i + 1]; e++) {
-            const int j = list->found.neighbor[e];
-            double *r = list->rij[n], d2 = 0;
-            for (int d = 0; d < 3; d++) {
-                r[d] = (position[j][d] - position[i][d]) + list->offset[e][d];
-                d2 += r[d] * r[d];
-            }
-            if (!(d2 < cutoff2))
-                continue;
-            if (d2 < 1e-16) {  // the search itself reports it, unless rounding decides otherwise
-                list->valid = false;
-                MLFF_TRY(ref_neighbors_build(n_atoms, position, region, cell, list->cutoff,
-                                             &list->found, err));
-                *pairs = ref_pair_list_view(&list->found);
-                return MLFF_OK;
-            }
-            list->neighbor[n++] = j;
-        }
+    bool apart;
+    if (list->parallel && list->found.n_pairs >= MANY_PAIRS) {
+        filtering f = {list, position, false};
+        MLFF_TRY(cpu_team_run(list->parallel, filter_thread, &f, err));
+        apart = !f.collided;
+    } else {
+        apart = filter(list, position);
     }
-    list->first[n_atoms] = n;
+    if (!apart) {  // the search itself reports it, unless rounding decides otherwise
+        list->valid = false;
+        MLFF_TRY(ref_neighbors_build(n_atoms, position, region, cell, list->cutoff, &list->found,
+                                     err));
+        *pairs = ref_pair_list_view(&list->found);
+        return MLFF_OK;
+    }
     *pairs = (mlff_pairs) {list->first, list->neighbor, (const double (*)[3]) list->rij};
     return MLFF_OK;
 }

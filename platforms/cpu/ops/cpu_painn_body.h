@@ -206,17 +206,17 @@ static void painn_message_reverse(const cpu_message *m, int k, int block, int n_
 /* --------------------------------------------------------------------------- PaiNN node -- */
 
 /*
- * Elementwise stages of the update, features f0 <= f < f1 of n_rows rows of every array.
- * Symbols of docs/math/painn.md; F the padded number of features.
+ * Elementwise stages of the update of n_rows rows. Symbols of docs/math/painn.md; F the padded
+ * number of features.
  */
 
 /* channel: n = sqrt(sum_a p_a^2 + eps), t = sum_a p_a q_a.  pq [n][3][2F] (p, q), cat [n][2F] */
-static void painn_norms_channel(const cpu_update *u, int n_rows, int f0, int f1) {
+static void painn_norms_channel(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *pq = u->pq + i * 6 * F;
         float *n = u->cat + i * 2 * F + F, *t = u->t + i * F;
-        for (int f = f0; f < f1; f++) {
+        for (size_t f = 0; f < F; f++) {
             float pp = u->norm_eps, tt = 0;
             for (int a = 0; a < 3; a++) {
                 const float p = pq[2 * a * F + f], q = pq[(2 * a + 1) * F + f];
@@ -230,12 +230,12 @@ static void painn_norms_channel(const cpu_update *u, int n_rows, int f0, int f1)
 }
 
 /* spatial: p = v, q_a = sum_b M_ab v_b, n as above.  q [n][3][F] in u->pq */
-static void painn_norms_spatial(const cpu_update *u, int n_rows, int f0, int f1) {
+static void painn_norms_spatial(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *v = u->v_mid + i * 3 * F;
         float *n = u->cat + i * 2 * F + F, *q = u->pq + i * 3 * F;
-        for (int f = f0; f < f1; f++) {
+        for (size_t f = 0; f < F; f++) {
             const float x = v[f], y = v[F + f], z = v[2 * F + f];
             for (int a = 0; a < 3; a++)
                 q[a * F + f] = u->m[3 * a] * x + u->m[3 * a + 1] * y + u->m[3 * a + 2] * z;
@@ -244,57 +244,67 @@ static void painn_norms_spatial(const cpu_update *u, int n_rows, int f0, int f1)
     }
 }
 
-/* channel: s = s_mid + y^ss + y^sv t, v_a = v_mid,a + y^vv q_a.  y [n][3][F] (ss, vv, sv) */
-static void painn_update_channel(const cpu_update *u, int n_rows, int f0, int f1) {
+/* channel: s = s_mid + y^ss + y^sv t, v_a = v_mid,a + y^vv q_a */
+static void painn_update_channel(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *y = u->y + i * 3 * F, *t = u->t + i * F, *s_mid = u->cat + i * 2 * F;
         const float *v_mid = u->v_mid + i * 3 * F, *pq = u->pq + i * 6 * F;
-        float *s = u->s + i * F, *v = u->v + i * 3 * F;
-        for (int f = f0; f < f1; f++)
-            s[f] = s_mid[f] + y[f] + y[2 * F + f] * t[f];
-        for (int a = 0; a < 3; a++)
-            for (int f = f0; f < f1; f++)
-                v[a * F + f] = v_mid[a * F + f] + y[F + f] * pq[(2 * a + 1) * F + f];
+        float *s = u->s + i * F;
+        for (size_t f = 0; f < F; f++)
+            s[f] = s_mid[f] + y[f] + y[F + f] * t[f];
+        for (size_t a = 0; a < 3 && !u->last; a++) {
+            float *v = u->v + (3 * i + a) * F;
+            for (size_t f = 0; f < F; f++)
+                v[f] = v_mid[a * F + f] + y[2 * F + f] * pq[(2 * a + 1) * F + f];
+        }
     }
 }
 
-/* spatial: s = s_mid + y^s, v_a = g1 v_mid,a + g2 q_a.  y [n][3][F] (s, g1, g2) */
-static void painn_update_spatial(const cpu_update *u, int n_rows, int f0, int f1) {
+/* spatial: s = s_mid + y^s, v_a = g1 v_mid,a + g2 q_a */
+static void painn_update_spatial(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *y = u->y + i * 3 * F, *s_mid = u->cat + i * 2 * F;
         const float *v_mid = u->v_mid + i * 3 * F, *q = u->pq + i * 3 * F;
-        float *s = u->s + i * F, *v = u->v + i * 3 * F;
-        for (int f = f0; f < f1; f++)
+        float *s = u->s + i * F;
+        for (size_t f = 0; f < F; f++)
             s[f] = s_mid[f] + y[f];
-        for (int a = 0; a < 3; a++)
-            for (int f = f0; f < f1; f++)
-                v[a * F + f] = y[F + f] * v_mid[a * F + f] + y[2 * F + f] * q[a * F + f];
+        for (size_t a = 0; a < 3 && !u->last; a++) {
+            float *v = u->v + (3 * i + a) * F;
+            for (size_t f = 0; f < F; f++)
+                v[f] = y[F + f] * v_mid[a * F + f] + y[2 * F + f] * q[a * F + f];
+        }
     }
 }
 
-/* Gradient of y.  channel: (gs, sum_a gv_a q_a, gs t); spatial: (gs, sum gv_a v_a, sum gv_a q_a) */
-static void painn_reverse_y(const cpu_update *u, int n_rows, int f0, int f1) {
+/* Gradient of y.  channel: (gs, gs t, sum_a gv_a q_a); spatial: (gs, sum gv_a v_a, sum gv_a q_a) */
+static void painn_reverse_y_channel(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *gs = u->grad_s + i * F, *gv = u->grad_v + i * 3 * F;
+        const float *q = u->pq + i * 6 * F + F, *t = u->t + i * F;
         float *gy = u->grad_y + i * 3 * F;
-        if (u->channel) {
-            const float *pq = u->pq + i * 6 * F, *t = u->t + i * F;
-            for (int f = f0; f < f1; f++) {
-                gy[f] = gs[f];
-                gy[F + f] = gv[f] * pq[F + f] + gv[F + f] * pq[3 * F + f] +
-                            gv[2 * F + f] * pq[5 * F + f];
-                gy[2 * F + f] = gs[f] * t[f];
-            }
-        } else {
-            const float *q = u->pq + i * 3 * F, *v = u->v_mid + i * 3 * F;
-            for (int f = f0; f < f1; f++) {
-                gy[f] = gs[f];
-                gy[F + f] = gv[f] * v[f] + gv[F + f] * v[F + f] + gv[2 * F + f] * v[2 * F + f];
-                gy[2 * F + f] = gv[f] * q[f] + gv[F + f] * q[F + f] + gv[2 * F + f] * q[2 * F + f];
-            }
+        for (size_t f = 0; f < F; f++) {
+            gy[f] = gs[f];
+            gy[F + f] = gs[f] * t[f];
+        }
+        for (size_t f = 0; f < F && !u->last; f++)
+            gy[2 * F + f] = gv[f] * q[f] + gv[F + f] * q[2 * F + f] + gv[2 * F + f] * q[4 * F + f];
+    }
+}
+
+static void painn_reverse_y_spatial(const cpu_update *u, int n_rows) {
+    const size_t F = (size_t) u->n_features;
+    for (size_t i = 0; i < (size_t) n_rows; i++) {
+        const float *gs = u->grad_s + i * F, *gv = u->grad_v + i * 3 * F;
+        const float *q = u->pq + i * 3 * F, *v = u->v_mid + i * 3 * F;
+        float *gy = u->grad_y + i * 3 * F;
+        for (size_t f = 0; f < F; f++)
+            gy[f] = gs[f];
+        for (size_t f = 0; f < F && !u->last; f++) {
+            gy[F + f] = gv[f] * v[f] + gv[F + f] * v[F + f] + gv[2 * F + f] * v[2 * F + f];
+            gy[2 * F + f] = gv[f] * q[f] + gv[F + f] * q[F + f] + gv[2 * F + f] * q[2 * F + f];
         }
     }
 }
@@ -303,39 +313,49 @@ static void painn_reverse_y(const cpu_update *u, int n_rows, int f0, int f1) {
  * channel: gp_a = gt q_a + (gn/n) p_a, gq_a = gt p_a + y^vv gv_a with gt = gs y^sv; then gs += gc.
  *   grad_cat [n][2F] (gc, gn), grad_pq [n][3][2F]
  */
-static void painn_reverse_channel(const cpu_update *u, int n_rows, int f0, int f1) {
+static void painn_reverse_channel(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *y = u->y + i * 3 * F, *n = u->cat + i * 2 * F + F, *pq = u->pq + i * 6 * F;
         const float *gc = u->grad_cat + i * 2 * F, *gv = u->grad_v + i * 3 * F;
         float *gs = u->grad_s + i * F, *gpq = u->grad_pq + i * 6 * F;
-        for (int f = f0; f < f1; f++) {
-            const float gt = gs[f] * y[2 * F + f];
+        for (size_t f = 0; f < F; f++) {
+            const float gt = gs[f] * y[F + f];
             const float gn = n[f] > 0 ? gc[F + f] / n[f] : 0;
             for (int a = 0; a < 3; a++) {
                 const float p = pq[2 * a * F + f], q = pq[(2 * a + 1) * F + f];
                 gpq[2 * a * F + f] = gt * q + gn * p;
-                gpq[(2 * a + 1) * F + f] = gt * p + y[F + f] * gv[a * F + f];
+                gpq[(2 * a + 1) * F + f] = gt * p;
             }
             gs[f] += gc[f];
         }
+        for (size_t a = 0; a < 3 && !u->last; a++)
+            for (size_t f = 0; f < F; f++)
+                gpq[(2 * a + 1) * F + f] += y[2 * F + f] * gv[a * F + f];
     }
 }
 
 /* spatial: gv_a <- g1 gv_a + sum_b M_ba g2 gv_b + (gn/n) v_mid,a; gs += gc */
-static void painn_reverse_spatial(const cpu_update *u, int n_rows, int f0, int f1) {
+static void painn_reverse_spatial(const cpu_update *u, int n_rows) {
     const size_t F = (size_t) u->n_features;
     for (size_t i = 0; i < (size_t) n_rows; i++) {
         const float *y = u->y + i * 3 * F, *n = u->cat + i * 2 * F + F, *v = u->v_mid + i * 3 * F;
         const float *gc = u->grad_cat + i * 2 * F;
         float *gs = u->grad_s + i * F, *gv = u->grad_v + i * 3 * F;
-        for (int f = f0; f < f1; f++) {
-            const float gn = n[f] > 0 ? gc[F + f] / n[f] : 0, g1 = y[F + f], g2 = y[2 * F + f];
+        for (size_t f = 0; f < F; f++) {
+            const float gn = n[f] > 0 ? gc[F + f] / n[f] : 0;
+            const float direct[3] = {gn * v[f], gn * v[F + f], gn * v[2 * F + f]};
+            gs[f] += gc[f];
+            if (u->last) {
+                for (int a = 0; a < 3; a++)
+                    gv[a * F + f] = direct[a];
+                continue;
+            }
+            const float g1 = y[F + f], g2 = y[2 * F + f];
             const float g[3] = {gv[f], gv[F + f], gv[2 * F + f]};
             for (int a = 0; a < 3; a++)
-                gv[a * F + f] = g1 * g[a] + gn * v[a * F + f] +
+                gv[a * F + f] = g1 * g[a] + direct[a] +
                                 g2 * (u->m[a] * g[0] + u->m[3 + a] * g[1] + u->m[6 + a] * g[2]);
-            gs[f] += gc[f];
         }
     }
 }

@@ -7,7 +7,7 @@
 
 enum {
     B = CPU_FEATURE_BLOCK,
-    CHUNK = 24,          /* rows that go through an update together */
+    CHUNK = 24,          /* rows that go through an update together, at most */
     MESSAGE_CHUNK = 8    /* rows of one piece of message work */
 };
 
@@ -17,20 +17,20 @@ typedef struct pass {
     const mlff_graph *graph;
     const mlff_exchange *exchange;  /* NULL: ghosts, if any, are computed here */
     mlff_result *result;
-    bool split_rows;   /* threads take chunks of rows; else each a share of the features */
+    bool own_rows;     /* few atoms: each thread keeps its rows through all stages */
+    int chunk;         /* rows of a span, at most CHUNK */
     size_t n_scratch;  /* rows of the arrays that a span needs for itself */
     size_t n_hidden;   /* sum of the padded widths of the readout's hidden layers */
 } pass;
 
 /*
- * A piece of work: rows row0 ... row1-1, share `part` of `n_parts` of the outputs of each stage.
- * Its own rows of hidden, grad_y, grad_cat and grad_pq begin at `scratch`: few enough to stay in
- * the cache.
+ * A piece of work: rows row0 ... row1-1. Its own rows of hidden, grad_y, grad_cat and grad_pq begin
+ * at `scratch`: few enough to stay in the cache.
  */
 typedef struct span {
     const pass *pass;
-    cpu_member *member;
-    int row0, row1, part, n_parts;
+    int piece;         /* of its thread's rows; -1 before the first */
+    int row0, row1;
     size_t scratch;
 } span;
 
@@ -105,12 +105,12 @@ static size_t carve(const pass *a, char *base, size_t n, size_t n_edges) {
     for (int l = 0; l < p->painn->n_layers; l++)
         carve_layer(p, &c, l, n);
     p->s_final = cpu_carve(&c, n, row);
-    p->v_final = cpu_carve(&c, n, 3 * row);
     p->readout_y = cpu_carve(&c, n, a->n_hidden * sizeof(float));
     p->readout_d = cpu_carve(&c, n, a->n_hidden * sizeof(float));
-    p->grad_s = cpu_carve(&c, n, row);
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 2; k++) {
+        p->grad_s[k] = cpu_carve(&c, n, row);
         p->grad_v[k] = cpu_carve(&c, n, 3 * row);
+    }
     p->grad_x = cpu_carve(&c, n, context_width(p) * row);
     p->hidden = cpu_carve(&c, a->n_scratch, row);
     p->grad_y = cpu_carve(&c, a->n_scratch, 3 * row);
@@ -125,30 +125,14 @@ static size_t carve(const pass *a, char *base, size_t n, size_t n_edges) {
 
 /* ------------------------------------------------------------------------ stages of spans -- */
 
-/* In feature mode all threads work on the same rows and meet after each stage. */
-static void meet(const span *s) {
-    if (s->n_parts > 1)
-        cpu_team_barrier(s->member);
-}
-
-static int share(int n, int part, int n_parts) {
-    return (int) ((long) n * part / n_parts);
-}
-
-/* n rows: y = epilogue(x W^T + b), this span's share of the outputs. */
+/* n rows: y = epilogue(x W^T + b), all outputs. */
 static void dense(const span *s, const cpu_dense *layer, cpu_epilogue epilogue, int n,
                   const float *x, size_t x_stride, float *y, float *d, size_t y_stride) {
-    s->pass->p->kernels->dense(layer, epilogue, n, x, x_stride, y, d, y_stride,
-                               share(layer->n_panels, s->part, s->n_parts),
-                               share(layer->n_panels, s->part + 1, s->n_parts));
-    meet(s);
+    s->pass->p->kernels->dense(layer, epilogue, n, x, x_stride, y, d, y_stride, 0, layer->n_panels);
 }
 
 static void elementwise(const span *s, cpu_update_stage stage, const cpu_update *u) {
-    const int blocks = u->n_features / B;
-    stage(u, s->row1 - s->row0, B * share(blocks, s->part, s->n_parts),
-          B * share(blocks, s->part + 1, s->n_parts));
-    meet(s);
+    stage(u, s->row1 - s->row0);
 }
 
 static const cpu_painn_layer *layer_weights(const cpu_painn *p, int l) {
@@ -161,25 +145,44 @@ static cpu_message message_of(const cpu_painn *p, int l, int grad) {
         .n_features = p->weights.n_features,
         .filter = &p->weights.filter[p->painn->shared_filters ? 0 : l],
         .x = k->x, .s = k->s, .v = k->v,
-        .grad_s = p->grad_s, .grad_v = p->grad_v[grad],
+        .grad_s = p->grad_s[grad], .grad_v = p->grad_v[grad],
     };
+}
+
+static bool is_last(const cpu_painn *p, int l) {
+    return l + 1 == p->painn->n_layers;
+}
+
+/* The update's second dense layer, and its reverse, without the outputs that only v needs: the
+   last layer's v is not used. */
+static cpu_dense update_outputs(const cpu_painn *p, int l) {
+    cpu_dense layer = layer_weights(p, l)->upd1;
+    if (is_last(p, l))
+        layer.n_panels = p->weights.n_outputs_of_s / B;
+    return layer;
+}
+
+static cpu_dense update_outputs_reverse(const cpu_painn *p, int l) {
+    const cpu_dense *layer = &layer_weights(p, l)->upd1_t;
+    return is_last(p, l) ? cpu_dense_first(layer, p->weights.n_outputs_of_s) : *layer;
 }
 
 /* Update of layer l for the rows of a span. */
 static cpu_update update_of(const span *span, int l, int grad) {
     const cpu_painn *p = span->pass->p;
     const cpu_painn_kept *k = &p->kept[l];
-    const bool last = l + 1 == p->painn->n_layers, channel = p->painn->update == MLFF_PAINN_CHANNEL;
+    const bool last = is_last(p, l), channel = p->painn->update == MLFF_PAINN_CHANNEL;
     const size_t F = (size_t) p->weights.n_features, i = (size_t) span->row0, own = span->scratch;
     cpu_update u = {
         .n_features = p->weights.n_features,
         .channel = channel,
+        .last = last,
         .norm_eps = (float) p->painn->norm_eps,
         .cat = k->cat + i * 2 * F, .v_mid = k->v_mid + i * 3 * F, .y = k->y + i * 3 * F,
         .pq = k->pq + i * (channel ? 6 : 3) * F, .t = channel ? k->t + i * F : NULL,
         .s = (last ? p->s_final : p->kept[l + 1].s) + i * F,
-        .v = (last ? p->v_final : p->kept[l + 1].v) + i * 3 * F,
-        .grad_s = p->grad_s + i * F, .grad_v = p->grad_v[grad] + i * 3 * F,
+        .v = last ? NULL : p->kept[l + 1].v + i * 3 * F,
+        .grad_s = p->grad_s[grad] + i * F, .grad_v = p->grad_v[grad] + i * 3 * F,
         .grad_y = p->grad_y + own * 3 * F, .grad_cat = p->grad_cat + own * 2 * F,
         .grad_pq = channel ? p->grad_pq + own * 6 * F : NULL,
     };
@@ -207,7 +210,8 @@ static void update_forward(const span *s, int l) {
         dense(s, &w->mix, CPU_PLAIN, 3 * n, u.v_mid, F, u.pq, NULL, 2 * F);
     elementwise(s, p->kernels->painn_norms[u.channel], &u);
     dense(s, &w->upd0, CPU_SILU, n, u.cat, 2 * F, hidden, slope, F);
-    dense(s, &w->upd1, CPU_PLAIN, n, hidden, F, u.y, NULL, 3 * F);
+    const cpu_dense outputs = update_outputs(p, l);
+    dense(s, &outputs, CPU_PLAIN, n, hidden, F, u.y, NULL, 3 * F);
     elementwise(s, p->kernels->painn_update[u.channel], &u);
 }
 
@@ -241,7 +245,7 @@ static void readout_forward(const span *s) {
         column += (size_t) w->readout[k].n_panels * B;
     }
     const int width = p->painn->readout_width[p->painn->n_readout - 1];
-    for (int i = 0; i < n && s->part == 0; i++) {
+    for (int i = 0; i < n; i++) {
         double sum = w->readout_bias;
         for (int f = 0; f < width; f++)
             sum += (double) w->readout_last[f] * h[i * stride + f];
@@ -249,28 +253,25 @@ static void readout_forward(const span *s) {
     }
 }
 
-/* grad_s of the last layer, in units of scale; grad_v = 0. readout_y is reused for gradients. */
+/* grad_s behind the last layer, in units of scale. readout_y is reused for gradients. */
 static void readout_reverse(const span *s) {
     const pass *a = s->pass;
     const cpu_painn *p = a->p;
     const cpu_painn_weights *w = &p->weights;
     const size_t F = (size_t) w->n_features, i0 = (size_t) s->row0, hidden = a->n_hidden;
     const int last = p->painn->n_readout - 1, n = s->row1 - s->row0;
-    float *grad_s = p->grad_s + i0 * F;
-    if (s->part == 0)
-        memset(p->grad_v[0] + i0 * 3 * F, 0, n * 3 * F * sizeof(float));
+    float *grad_s = p->grad_s[0] + i0 * F;
     if (last == 0) {
-        for (int i = 0; i < n && s->part == 0; i++)
+        for (int i = 0; i < n; i++)
             memcpy(grad_s + i * F, w->readout_last, F * sizeof(float));
         return;
     }
     const size_t width = (size_t) w->readout[last - 1].n_panels * B;
     float *y = p->readout_y + i0 * hidden + hidden - width;
     const float *slope = p->readout_d + i0 * hidden + hidden - width;
-    for (int i = 0; i < n && s->part == 0; i++)
+    for (int i = 0; i < n; i++)
         for (size_t f = 0; f < width; f++)
             y[i * hidden + f] = w->readout_last[f] * slope[i * hidden + f];
-    meet(s);
     for (int k = last - 1; k > 0; k--) {
         const size_t below = (size_t) w->readout[k - 1].n_panels * B;
         float *d = p->readout_d + (y - p->readout_y) - below;
@@ -288,98 +289,126 @@ static void update_reverse(const span *s, int l, int grad) {
     const int n = s->row1 - s->row0;
     float *hidden = p->hidden + s->scratch * F, *slope = p->kept[l].upd_slope + s->row0 * F;
     float *grad_cat = p->grad_cat + s->scratch * 2 * F;
-    elementwise(s, p->kernels->painn_reverse_y, &u);
-    dense(s, &w->upd1_t, CPU_TIMES, n, u.grad_y, 3 * F, hidden, slope, F);
+    elementwise(s, p->kernels->painn_reverse_y[u.channel], &u);
+    const cpu_dense outputs = update_outputs_reverse(p, l);
+    dense(s, &outputs, CPU_TIMES, n, u.grad_y, 3 * F, hidden, slope, F);
     dense(s, &w->upd0_t, CPU_PLAIN, n, hidden, F, grad_cat, NULL, 2 * F);
     elementwise(s, p->kernels->painn_reverse_update[u.channel], &u);
     if (u.channel)
-        dense(s, &w->mix_t, CPU_ADD, 3 * n, u.grad_pq, 2 * F, u.grad_v, NULL, F);
+        dense(s, &w->mix_t, u.last ? CPU_PLAIN : CPU_ADD, 3 * n, u.grad_pq, 2 * F, u.grad_v, NULL,
+              F);
 }
 
-/* grad_s += what comes back through the context of layer l. */
-static void context_reverse(const span *s, int l) {
+/* grad_s in front of layer l: that behind its messages, and what comes back through the context. */
+static void context_reverse(const span *s, int l, int grad) {
     const cpu_painn *p = s->pass->p;
     const cpu_painn_layer *w = layer_weights(p, l);
     const size_t F = (size_t) p->weights.n_features, i0 = (size_t) s->row0;
     const int n = s->row1 - s->row0;
-    float *hidden = p->hidden + s->scratch * F, *grad_s = p->grad_s + i0 * F;
     const float *grad_x = p->grad_x + i0 * context_width(p) * F;
+    const float *behind = p->grad_s[!grad] + i0 * F;
+    float *hidden = p->hidden + s->scratch * F, *grad_s = p->grad_s[grad] + i0 * F;
     if (p->painn->context) {
         float *slope = p->kept[l].ctx_slope + i0 * F;
+        memcpy(grad_s, behind, n * F * sizeof(float));
         dense(s, &w->ctx1_t, CPU_TIMES, n, grad_x, 3 * F, hidden, slope, F);
         dense(s, &w->ctx0_t, CPU_ADD, n, hidden, F, grad_s, NULL, F);
         return;
     }
-    for (size_t f = 0; f < n * F && s->part == 0; f++)
-        grad_s[f] += grad_x[f];
-    meet(s);
+    for (size_t f = 0; f < n * F; f++)
+        grad_s[f] = behind[f] + grad_x[f];
 }
 
 /* --------------------------------------------------------------------------------- driver -- */
 
+/* The rows of 0 ... n_rows-1 that a thread works on: its own, or whatever it gets of all. */
+static void rows_for(const pass *a, const cpu_member *member, int n_rows, int *row0, int *row1) {
+    const long thread = a->own_rows ? member->thread : 0;
+    const long n_shares = a->own_rows ? member->team->n_threads : 1;
+    *row0 = (int) (n_rows * thread / n_shares);
+    *row1 = (int) (n_rows * (thread + 1) / n_shares);
+}
+
+/* Its next piece of them, after piece `last`. */
+static int next_piece(const pass *a, cpu_member *member, int last) {
+    return a->own_rows ? last + 1 : cpu_team_take(member);
+}
+
+/* Behind a stage whose rows the next one takes row by row: threads with rows of their own go on. */
+static void settle(const pass *a, cpu_member *member) {
+    if (!a->own_rows)
+        cpu_team_barrier(member);
+}
+
 /* Give rows 0 ... n_rows-1 to the team; returns false when nothing is left for this thread. */
 static bool next_span(const pass *a, cpu_member *member, int n_rows, span *s) {
-    const int n_threads = member->team->n_threads;
-    if (!a->split_rows) {
-        const bool first = s->row1 < 0;
-        *s = (span) {a, member, 0, n_rows, member->thread, n_threads, 0};
-        return first;
-    }
-    const int row0 = CHUNK * cpu_team_take(member);
-    *s = (span) {a, member, row0, row0 + CHUNK < n_rows ? row0 + CHUNK : n_rows, 0, 1,
+    int first, end;
+    rows_for(a, member, n_rows, &first, &end);
+    const int piece = next_piece(a, member, s->piece);
+    const int row0 = first + a->chunk * piece;
+    *s = (span) {a, piece, row0, row0 + a->chunk < end ? row0 + a->chunk : end,
                  (size_t) member->thread * CHUNK};
-    return row0 < n_rows;
+    return row0 < end;
 }
 
 /* for each span of rows 0 ... n-1 */
 #define FOR_SPANS(n)                                                                              \
-    for (span s = {.row1 = -1}; next_span(a, member, (n), &s);)
+    for (span s = {.piece = -1}; next_span(a, member, (n), &s);)
+
+/* A piece of message work: rows row0 ... row1-1 of a feature block. */
+typedef struct message_piece {
+    int piece, block, row0, row1;
+} message_piece;
 
 /*
- * The next feature block and rows of the message work on n_rows rows. Blocks come one after the
- * other, so that the threads share one block of the filter table and of the features in the cache.
+ * The next piece of the message work on n_rows rows. Blocks come one after the other, so that the
+ * threads share one block of the filter table and of the features in the cache.
  */
-static bool next_message(const pass *a, cpu_member *member, int n_rows, int *block, int *row0,
-                         int *row1) {
-    const int n_chunks = (n_rows + MESSAGE_CHUNK - 1) / MESSAGE_CHUNK;
-    const int piece = cpu_team_take(member);
-    if (n_chunks == 0 || piece / n_chunks >= a->p->weights.n_features / B)
+static bool next_message(const pass *a, cpu_member *member, int n_rows, message_piece *m) {
+    int first, end;
+    rows_for(a, member, n_rows, &first, &end);
+    const int n_chunks = (end - first + MESSAGE_CHUNK - 1) / MESSAGE_CHUNK;
+    m->piece = next_piece(a, member, m->piece);
+    if (n_chunks == 0 || m->piece / n_chunks >= a->p->weights.n_features / B)
         return false;
-    *block = piece / n_chunks;
-    *row0 = piece % n_chunks * MESSAGE_CHUNK;
-    *row1 = *row0 + MESSAGE_CHUNK < n_rows ? *row0 + MESSAGE_CHUNK : n_rows;
+    m->block = m->piece / n_chunks;
+    m->row0 = first + m->piece % n_chunks * MESSAGE_CHUNK;
+    m->row1 = m->row0 + MESSAGE_CHUNK < end ? m->row0 + MESSAGE_CHUNK : end;
     return true;
 }
+
+/* for each piece w of the message work on rows 0 ... n-1 */
+#define FOR_MESSAGES(n)                                                                           \
+    for (message_piece w = {.piece = -1}; next_message(a, member, (n), &w);)
 
 /* State at the start of layer l -> after its messages. */
 static void message_forward(const pass *a, cpu_member *member, int l) {
     const cpu_painn *p = a->p;
     const cpu_message m = message_of(p, l, 0);
     const size_t F = (size_t) m.n_features;
-    for (int b, row0, row1; next_message(a, member, rows_of(a->graph, l), &b, &row0, &row1);)
-        for (int i = row0; i < row1; i++)
-            p->kernels->painn_message(&m, i, b, p->incident[i + 1] - p->incident[i],
+    FOR_MESSAGES(rows_of(a->graph, l))
+        for (int i = w.row0; i < w.row1; i++)
+            p->kernels->painn_message(&m, i, w.block, p->incident[i + 1] - p->incident[i],
                                       p->edges + p->incident[i], p->kept[l].cat + i * 2 * F,
                                       p->kept[l].v_mid + i * 3 * F);
-    cpu_team_barrier(member);
+    settle(a, member);
 }
 
-/* grad_v after the messages in grad -> before them in !grad; grad_x; forces. What messages give
-   back to s comes through grad_x, so grad_s stays as it is. */
+/* grad_v behind the messages in grad -> in front of them in !grad; grad_x; forces. */
 static void message_reverse(const pass *a, cpu_member *member, int l, int grad) {
     const cpu_painn *p = a->p;
     const cpu_message m = message_of(p, l, grad);
     const size_t F = (size_t) m.n_features, n = (size_t) a->graph->n_all;
     const size_t x_width = context_width(p) * F;
-    for (int b, row0, row1; next_message(a, member, sources_of(a, l), &b, &row0, &row1);)
-        for (int i = row0; i < row1; i++) {
-            const size_t at = b * n + i;
+    FOR_MESSAGES(sources_of(a, l))
+        for (int i = w.row0; i < w.row1; i++) {
+            const size_t at = w.block * n + i;
             p->kernels->painn_message_reverse(
-                &m, i, b, p->incident[i + 1] - p->incident[i], p->edges + p->incident[i],
+                &m, i, w.block, p->incident[i + 1] - p->incident[i], p->edges + p->incident[i],
                 p->grad_x + i * x_width, p->grad_v[!grad] + i * 3 * F, p->force + 3 * at,
                 a->result->strain ? p->strain + 9 * at : NULL);
         }
-    cpu_team_barrier(member);
+    settle(a, member);
 }
 
 /*
@@ -424,9 +453,9 @@ static void exchange_reverse(const pass *a, cpu_member *member, int l, int grad)
 
 static void prepare(const pass *a, cpu_member *member) {
     cpu_painn *p = a->p;
-    const int n_rows = rows_of(a->graph, 0), n_all = a->graph->n_all;
-    for (int c = cpu_team_take(member); c * CHUNK < n_all; c = cpu_team_take(member))
-        for (int i = c * CHUNK; i < n_all && i < (c + 1) * CHUNK; i++) {
+    const int n_rows = rows_of(a->graph, 0);
+    FOR_SPANS(a->graph->n_all)
+        for (int i = s.row0; i < s.row1; i++) {
             embed(a, i);
             if (i < n_rows)
                 cpu_painn_edges_row(p, a->graph, i);
@@ -456,34 +485,39 @@ static void forward(const pass *a, cpu_member *member) {
             if (l < last)
                 context_forward(&s, l + 1);
         }
-        if (l < last && member->thread == 0)
+        if (l == last)
+            break;
+        if (member->thread == 0)
             clear_state(a, l + 1);
         cpu_team_barrier(member);
-        if (l < last)
-            exchange_forward(a, member, l + 1);
+        exchange_forward(a, member, l + 1);
     }
-    FOR_SPANS(a->graph->n_local)
+    settle(a, member);
+}
+
+/* Energies, and where the reverse pass begins. */
+static void readout(const pass *a, cpu_member *member) {
+    FOR_SPANS(a->graph->n_local) {
         readout_forward(&s);
-    cpu_team_barrier(member);
+        if (a->result->force)
+            readout_reverse(&s);
+    }
 }
 
 /* Rows that receive no messages in layer l have no gradient there. */
 static void clear_rest(const pass *a, cpu_member *member, int row0, int row1, int grad) {
     const size_t F = (size_t) a->p->weights.n_features;
     if (row1 > row0 && member->thread == 0) {
-        memset(a->p->grad_s + row0 * F, 0, (row1 - row0) * F * sizeof(float));
+        memset(a->p->grad_s[grad] + row0 * F, 0, (row1 - row0) * F * sizeof(float));
         memset(a->p->grad_v[grad] + row0 * 3 * F, 0, (row1 - row0) * 3 * F * sizeof(float));
     }
 }
 
 static void reverse(const pass *a, cpu_member *member) {
     int grad = 0, rows = a->graph->n_local;
-    FOR_SPANS(rows)
-        readout_reverse(&s);
-    cpu_team_barrier(member);
     for (int l = a->p->painn->n_layers - 1; l >= 0; l--) {
         clear_rest(a, member, rows, a->graph->n_all, grad);
-        cpu_team_barrier(member);
+        settle(a, member);
         rows = rows_of(a->graph, l);
         FOR_SPANS(rows)
             update_reverse(&s, l, grad);
@@ -497,8 +531,7 @@ static void reverse(const pass *a, cpu_member *member) {
         if (a->exchange)
             rows = a->graph->n_local;
         FOR_SPANS(rows)
-            context_reverse(&s, l);
-        cpu_team_barrier(member);
+            context_reverse(&s, l, grad);
     }
 }
 
@@ -506,6 +539,7 @@ static void evaluate_thread(void *arg, cpu_member *member) {
     const pass *a = arg;
     prepare(a, member);
     forward(a, member);
+    readout(a, member);
     if (a->result->force)
         reverse(a, member);
 }
@@ -576,6 +610,17 @@ static mlff_status reserve(pass *a, mlff_error *err) {
     return MLFF_OK;
 }
 
+/* How the threads share the work. */
+static void divide(pass *a, int n_threads) {
+    const mlff_graph *g = a->graph;
+    const int n = rows_of(g, 0), most = CHUNK * n_threads;
+    const bool alone = g->n_all == g->n_local && !a->exchange;
+    a->own_rows = alone && (n_threads == 1 || n < 2 * most);
+    const int rounds = (n + most - 1) / most, pieces = (rounds > 0 ? rounds : 1) * n_threads;
+    a->chunk = n > 0 ? (n + pieces - 1) / pieces : 1;
+    a->n_scratch = (size_t) most;
+}
+
 static mlff_status evaluate(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
                             mlff_result *result, mlff_error *err) {
     cpu_painn *p = state;
@@ -584,8 +629,7 @@ static mlff_status evaluate(void *state, const mlff_graph *graph, const mlff_exc
               .exchange = exchange && exchange->forward ? exchange : NULL};
     for (int k = 0; k + 1 < p->painn->n_readout; k++)
         a.n_hidden += (size_t) p->weights.readout[k].n_panels * B;
-    a.split_rows = n_threads == 1 || graph->n_local >= 2 * CHUNK * n_threads;
-    a.n_scratch = (size_t) (a.split_rows ? CHUNK * n_threads : graph->n_all);
+    divide(&a, n_threads);
     MLFF_TRY(reserve(&a, err));
     MLFF_TRY(cpu_team_run(p->parallel, evaluate_thread, &a, err));
     MLFF_TRY(report_energy(&a, err));

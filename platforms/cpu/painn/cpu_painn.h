@@ -23,11 +23,12 @@ typedef struct cpu_painn_layer {
     cpu_dense ctx0, ctx1, ctx0_t, ctx1_t;  /* F -> F -> 3F and transposed; context only */
     cpu_dense mix, mix_t;                  /* F -> 2F (p, q) and transposed; channel only */
     float m[9];                            /* M, spatial only */
-    cpu_dense upd0, upd1, upd0_t, upd1_t;  /* 2F -> F -> 3F and transposed */
+    cpu_dense upd0, upd1, upd0_t, upd1_t;  /* 2F -> F -> 3F (see cpu_update: y) and transposed */
 } cpu_painn_layer;
 
 typedef struct cpu_painn_weights {
     int n_features;                        /* F, padded */
+    int n_outputs_of_s;                    /* leading outputs of an update that change s */
     float *embedding;                      /* [n_z][F] */
     float *context0;                       /* [n_z][3][F] layer 0's context of each element */
     double *constant;                      /* [n_z] eV: shift + atomref */
@@ -74,11 +75,11 @@ typedef struct cpu_painn {
     /* scratch: one block, carved for n_all rows and n_edges pairs */
     cpu_buffer scratch, rows;
     cpu_painn_kept kept[MLFF_PAINN_MAX_LAYERS];
-    float *s_final, *v_final;       /* after the last layer */
+    float *s_final;                 /* [n][F] after the last layer */
     float *readout_y, *readout_d;   /* [n][sum of padded hidden widths] */
-    float *grad_s, *grad_v[2];      /* [n][F], [n][3][F] */
+    float *grad_s[2], *grad_v[2];   /* [n][F], [n][3][F]; layers alternate */
     float *grad_x;                  /* [n][3][F]; without a context [n][F], that of s */
-    float *hidden;                  /* [rows of the spans][F] activations of the small networks */
+    float *hidden;                  /* [CHUNK a thread][F] activations of the small networks */
     float *grad_y, *grad_cat, *grad_pq;     /* likewise, see cpu_update */
     double *atom_energy;            /* [n] eV, network part */
     double *force, *strain;         /* [n_blocks][n][3], [n_blocks][n][9] before unit and scale */

@@ -12,7 +12,15 @@
  */
 typedef struct blocks {
     int f_out, f_in, out_blocks, in_blocks;
+    bool swapped;  /* output blocks 1 and 2 change places */
 } blocks;
+
+/* Where output o of the file stands. */
+static size_t place(blocks shape, int o) {
+    const int block = o / shape.f_out;
+    const int to = shape.swapped && block > 0 ? 3 - block : block;
+    return (size_t) to * cpu_padded(shape.f_out) + o % shape.f_out;
+}
 
 static mlff_status pack_blocks(blocks shape, const mlff_tensor *const w[2], const mlff_tensor *b,
                                cpu_dense *forward, cpu_dense *reverse, mlff_error *err) {
@@ -27,7 +35,7 @@ static mlff_status pack_blocks(blocks shape, const mlff_tensor *const w[2], cons
     for (int o = 0; o < shape.f_out * shape.out_blocks; o++) {
         const mlff_tensor *from = o < rows_of_first ? w[0] : w[1];
         const int64_t row = o < rows_of_first ? o : o - rows_of_first;
-        const size_t to = (size_t) (o / shape.f_out) * po + o % shape.f_out;
+        const size_t to = place(shape, o);
         for (int i = 0; i < columns; i++)
             matrix[to * n_in + (size_t) (i / shape.f_in) * pi + i % shape.f_in] =
                 (float) mlff_tensor_value(from, row * columns + i);
@@ -45,20 +53,25 @@ static mlff_status pack_layer(const mlff_painn *painn, int l, cpu_painn_layer *o
                               mlff_error *err) {
     const mlff_painn_layer *t = &painn->layer[l];
     const int F = painn->n_features;
+    const bool channel = painn->update == MLFF_PAINN_CHANNEL;
     const mlff_tensor *w[2] = {t->upd_w0, NULL};
-    MLFF_TRY(pack_blocks((blocks) {F, F, 1, 2}, w, t->upd_b0, &out->upd0, &out->upd0_t, err));
+    MLFF_TRY(pack_blocks((blocks) {F, F, 1, 2, false}, w, t->upd_b0, &out->upd0, &out->upd0_t,
+                         err));
     w[0] = t->upd_w1;
-    MLFF_TRY(pack_blocks((blocks) {F, F, 3, 1}, w, t->upd_b1, &out->upd1, &out->upd1_t, err));
+    MLFF_TRY(pack_blocks((blocks) {F, F, 3, 1, channel}, w, t->upd_b1, &out->upd1, &out->upd1_t,
+                         err));
     if (painn->context) {
         w[0] = t->ctx_w0;
-        MLFF_TRY(pack_blocks((blocks) {F, F, 1, 1}, w, t->ctx_b0, &out->ctx0, &out->ctx0_t, err));
+        MLFF_TRY(pack_blocks((blocks) {F, F, 1, 1, false}, w, t->ctx_b0, &out->ctx0, &out->ctx0_t,
+                             err));
         w[0] = t->ctx_w1;
-        MLFF_TRY(pack_blocks((blocks) {F, F, 3, 1}, w, t->ctx_b1, &out->ctx1, &out->ctx1_t, err));
+        MLFF_TRY(pack_blocks((blocks) {F, F, 3, 1, false}, w, t->ctx_b1, &out->ctx1, &out->ctx1_t,
+                             err));
     }
-    if (painn->update == MLFF_PAINN_CHANNEL) {
+    if (channel) {
         w[0] = t->mix_v;
         w[1] = t->mix_w;
-        MLFF_TRY(pack_blocks((blocks) {F, F, 2, 1}, w, NULL, &out->mix, &out->mix_t, err));
+        MLFF_TRY(pack_blocks((blocks) {F, F, 2, 1, false}, w, NULL, &out->mix, &out->mix_t, err));
     } else {
         mlff_tensor_to_float(t->mix_m, out->m);
     }
@@ -99,7 +112,7 @@ static mlff_status make_readout(const mlff_painn *painn, cpu_painn_weights *out,
     const int last = painn->n_readout - 1, width = painn->readout_width[last];
     for (int k = 0; k < last; k++) {
         const mlff_tensor *w[2] = {painn->readout_w[k], NULL};
-        const blocks shape = {painn->readout_width[k + 1], painn->readout_width[k], 1, 1};
+        const blocks shape = {painn->readout_width[k + 1], painn->readout_width[k], 1, 1, false};
         MLFF_TRY(pack_blocks(shape, w, painn->readout_b[k], &out->readout[k], &out->readout_t[k],
                              err));
     }
@@ -116,7 +129,11 @@ static mlff_status make_readout(const mlff_painn *painn, cpu_painn_weights *out,
 mlff_status cpu_painn_weights_new(const mlff_painn *painn, const cpu_kernels *kernels,
                                   cpu_painn_weights *out, mlff_error *err) {
     const int n_sets = painn->shared_interactions ? 1 : painn->n_layers;
-    *out = (cpu_painn_weights) {.n_features = cpu_padded(painn->n_features)};
+    const int F = cpu_padded(painn->n_features);
+    *out = (cpu_painn_weights) {
+        .n_features = F,
+        .n_outputs_of_s = painn->update == MLFF_PAINN_CHANNEL ? 2 * F : F,
+    };
     out->layer = calloc((size_t) n_sets, sizeof *out->layer);
     out->filter = calloc((size_t) painn->n_layers, sizeof *out->filter);
     if (!out->layer || !out->filter)

@@ -18,7 +18,7 @@ mlff_status CpuPairFinder::find(double range, int numAtoms, const double (*posit
                                 mlff_error& err) {
     if (list == nullptr || range != listRange) {
         cpu_neighbors_free(list);
-        const mlff_status status = cpu_neighbors_new(range, SKIN, &list, &err);
+        const mlff_status status = cpu_neighbors_new(range, SKIN, parallel, &list, &err);
         if (status != MLFF_OK)
             return status;
         listRange = range;

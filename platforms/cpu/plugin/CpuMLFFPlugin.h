@@ -15,7 +15,11 @@ namespace OpenMM {
  */
 class CpuPairFinder : public HostPairFinder {
 public:
-    CpuPairFinder() : list(nullptr), listRange(0) {
+    /**
+     * @param parallel   threads for long lists; must live as long as this object
+     */
+    explicit CpuPairFinder(const mlff_parallel* parallel) :
+            parallel(parallel), list(nullptr), listRange(0) {
     }
     ~CpuPairFinder() {
         cpu_neighbors_free(list);
@@ -23,6 +27,7 @@ public:
     mlff_status find(double range, int numAtoms, const double (*position)[3], const int* region,
                      const double (*cell)[3], mlff_pairs& pairs, mlff_error& err);
 private:
+    const mlff_parallel* parallel;
     cpu_neighbors* list;
     double listRange;   // angstrom; what the list was made for
 };
@@ -61,7 +66,7 @@ protected:
         return threads.get();
     }
     std::unique_ptr<HostPairFinder> createPairFinder() const {
-        return std::make_unique<CpuPairFinder>();
+        return std::make_unique<CpuPairFinder>(threads.get());
     }
     double getHessianStep() const {
         return 5e-3;
