@@ -139,11 +139,20 @@ def createSimulation(topology, system, positions, wanted):
             if wanted is not None:
                 raise
             continue
+        if wanted is None and onProcessor(platform, simulation.context):
+            continue
         simulation.context.setPositions(positions)
         print(f"Platform {platform.getName()}")
         return simulation
     raise ValueError("no platform of this OpenMM can compute MLFFForce; see "
                      "openmm.Platform.getPluginLoadFailures()")
+
+
+def onProcessor(platform, context):
+    """OpenCL without a GPU: slower than the platform CPU."""
+    name = "OpenCLPlatformName"
+    return (name in platform.getPropertyNames()
+            and "Portable Computing" in platform.getPropertyValue(context, name))
 
 
 def relax(simulation, n_steps, interrupt):

@@ -237,8 +237,8 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCoulombMethodInContext(const OpenMM_ML
 /* ------------------------------------------------------- OpenMM's functions, with errors -- */
 
 /* Load every plugin of a folder. -1 if it has none that can be loaded, or if a plugin of MLFFForce
-   fails; that plugins of others fail is no error. OpenMM's own plugins (platform CPU and the GPUs)
-   must come first. */
+   fails for a platform that is there; that others fail is no error. OpenMM's own plugins (platform
+   CPU and the GPUs) must come first. */
 OPENMM_MLFF_C_API int OpenMM_MLFF_loadPlugins(const char *folder);
 
 /* NULL on failure, with the names of the platforms that exist. */

@@ -1,0 +1,67 @@
+#ifndef OPENMM_COMMONDEVICE_H_
+#define OPENMM_COMMONDEVICE_H_
+
+#include "openmm/common/ComputeArray.h"
+#include "openmm/common/ComputeContext.h"
+#include "openmm/common/ComputeKernel.h"
+#include "openmm/common/ComputeProgram.h"
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace OpenMM {
+
+typedef std::map<std::string, std::string> KernelDefines;
+
+/**
+ * A device as our kernels see it: OpenMM's ComputeContext and what OpenCL and CUDA do differently.
+ * The platforms derive from it where the default does not serve.
+ *
+ * Kernels are written once, in the folder kernels, in OpenMM's compute dialect (C99 with KERNEL,
+ * GLOBAL, LOCAL ...; no references, overloads or includes).  `real` is float, in double precision
+ * double; `mixed` is double in mixed precision too; `exact` (positions) is double wherever the
+ * device has it.  OpenMM limits the number of blocks of a
+ * launch: every kernel loops over its work in strides of the grid.
+ */
+class CommonDevice {
+public:
+    explicit CommonDevice(ComputeContext& cc);
+    virtual ~CommonDevice();
+    /**
+     * Compile kernels/support.cc with these texts behind it.
+     */
+    ComputeProgram compile(const std::vector<const char*>& texts, const KernelDefines& defines);
+    /**
+     * Host memory that non-blocking copies may write to.
+     */
+    virtual std::shared_ptr<void> allocateStaging(size_t bytes);
+
+    // Arrays and arguments of type real, mixed and exact, whatever they are in this precision.
+    void initializeReal(ComputeArray& array, size_t size, const std::string& name) const;
+    void uploadReal(ComputeArray& array, const std::vector<double>& values) const;
+    void downloadReal(const ComputeArray& array, std::vector<double>& values) const;
+    void addReal(ComputeKernel kernel, double value) const;
+    void setReal(ComputeKernel kernel, int index, double value) const;
+    void setMixed(ComputeKernel kernel, int index, double value) const;
+    void addExact(ComputeKernel kernel, double value) const;
+    void setExact(ComputeKernel kernel, int index, double value) const;
+    void setExact4(ComputeKernel kernel, int index, const Vec3& xyz) const;
+    /**
+     * Bytes of a real, and of an exact.
+     */
+    int getRealSize() const;
+    int getExactSize() const;
+    /**
+     * A number as a literal of type real, for defines.
+     */
+    std::string literal(double value) const;
+
+    ComputeContext& cc;
+protected:
+    virtual ComputeProgram compileText(const std::string& text, const KernelDefines& defines);
+};
+
+} // namespace OpenMM
+
+#endif /*OPENMM_COMMONDEVICE_H_*/

@@ -1,0 +1,590 @@
+#include "CommonGeometry.h"
+#include "atoms.cc.h"
+#include "pairs.cc.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/common/ContextSelector.h"
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <sstream>
+
+using namespace OpenMM;
+using std::string;
+using std::vector;
+
+namespace {
+
+const double ANGSTROM_PER_NM = 10.0;
+const double SKIN = 0.1;            // nm, of all lists
+const double SOON = 0.5;            // of half the skin: a search is due
+const int DENSE_LIMIT = 512;        // atoms of a region that does without lists
+const int BRUTE_LIMIT = 2000;       // rows up to which every pair is looked at
+const int FIRST_CAPACITY = 64;      // of a row
+const int BLOCK = 64, SORT_BLOCK = 256;
+// Words of the status, as in support.cc
+enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8};
+
+int roundUp(double value) {
+    return 8*(int) std::ceil(value/8);
+}
+
+} // namespace
+
+// Copies of the status words on their way to the host.
+struct CommonGeometry::Status {
+    struct Copy {
+        std::shared_ptr<void> memory;
+        ComputeEvent event;
+        bool posted;
+        int generation;
+    };
+    Copy copies[3];             // two that take turns behind evaluations, one to wait for
+    int next, generation;       // what was posted before capacities changed says nothing about them
+
+    explicit Status(CommonDevice& device) : next(0), generation(0) {
+        for (Copy& copy : copies)
+            copy = {device.allocateStaging(CommonAtoms::STATUS_SIZE*sizeof(int)),
+                    device.cc.createEvent(), false, 0};
+    }
+    // The device may still be writing.
+    ~Status() {
+        for (Copy& copy : copies)
+            if (copy.posted)
+                copy.event->wait();
+    }
+    void post(Copy& copy, ComputeArray& words) {
+        words.download(copy.memory.get(), false);
+        copy.event->enqueue();
+        copy.posted = true;
+        copy.generation = generation;
+    }
+    const int* wait(Copy& copy) {
+        copy.event->wait();
+        copy.posted = false;
+        return static_cast<const int*>(copy.memory.get());
+    }
+};
+
+// Where a list with a skin lives, and what finds its pairs.
+struct CommonGeometry::SkinList {
+    int which;
+    double range;               // nm, without skin
+    CommonPairs& pairs;
+    mm_int4 reach;
+    ComputeKernel find;
+};
+
+// ------------------------------------------------------------------------------- the rows
+
+CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
+                               const MLFFForce& force) :
+        evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
+        cells(false), rebuild(true), lastStep(-1), messageRange(0), numRounds(0) {
+    atoms.periodic = force.usesPeriodicBoundaryConditions();
+    unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
+    orderRows(force);
+    const size_t n = std::max(atoms.numAtoms, 1);
+    atoms.position.initialize(cc, n, 4*device.getExactSize(), "mlffPosition");
+    atoms.regionOfRow.initialize<int>(cc, n, "mlffRegionOfRow");
+    atoms.regionRange.initialize<mm_int2>(cc, atoms.numRegions, "mlffRegionRange");
+    atoms.force.initialize<long long>(cc, 3*n, "mlffForce");
+    atoms.status.initialize<int>(cc, CommonAtoms::STATUS_SIZE, "mlffStatus");
+    slots.initialize<int>(cc, n, "mlffSlots");
+    cell.initialize<mm_int4>(cc, atoms.periodic ? n : 1, "mlffCell");
+    cc.clearBuffer(atoms.status);
+    cc.clearBuffer(cell);
+    vector<mm_int2> range;
+    for (int r = 0; r < atoms.numRegions; r++)
+        range.push_back(mm_int2(atoms.regionFirst[r], atoms.regionFirst[r+1]));
+    atoms.regionRange.upload(range);
+    if (atoms.numAtoms > 0)
+        atoms.regionOfRow.upload(atoms.region);
+    if (unwrap)
+        createTree(force);
+    status.reset(new Status(device));
+    updateSlots();
+}
+
+CommonGeometry::~CommonGeometry() {
+}
+
+// Rows by region; what never changes about them.
+void CommonGeometry::orderRows(const MLFFForce& force) {
+    const int n = atoms.numAtoms = force.getNumAtoms();
+    atoms.numRegions = force.getNumRegions();
+    vector<int> particleOf(n), regionOf(n), order(n);
+    for (int i = 0; i < n; i++) {
+        int atomicNumber;
+        force.getAtomParameters(i, particleOf[i], atomicNumber, regionOf[i]);
+    }
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return regionOf[a] < regionOf[b]; });
+    row.resize(n);
+    for (int i = 0; i < n; i++) {
+        row[order[i]] = i;
+        particle.push_back(particleOf[order[i]]);
+        atoms.region.push_back(regionOf[order[i]]);
+    }
+    atoms.largestRegion = 0;
+    for (int r = 0; r <= atoms.numRegions; r++) {
+        auto first = std::lower_bound(atoms.region.begin(), atoms.region.end(), r);
+        atoms.regionFirst.push_back(first-atoms.region.begin());
+        if (r > 0)
+            atoms.largestRegion = std::max(atoms.largestRegion,
+                                           atoms.regionFirst[r]-atoms.regionFirst[r-1]);
+    }
+    readParameters(force);
+}
+
+bool CommonGeometry::hasRegionsOf(const MLFFForce& force) const {
+    if (force.getNumRegions() != atoms.numRegions)
+        return false;
+    for (int i = 0; i < atoms.numAtoms; i++) {
+        int unused1, unused2, region;
+        force.getAtomParameters(i, unused1, unused2, region);
+        if (region != atoms.region[row[i]])
+            return false;
+    }
+    return true;
+}
+
+void CommonGeometry::readParameters(const MLFFForce& force) {
+    atoms.species.resize(atoms.numAtoms);
+    for (int i = 0; i < atoms.numAtoms; i++) {
+        int unused1, unused2;
+        force.getAtomParameters(i, unused1, atoms.species[row[i]], unused2);
+    }
+    atoms.totalCharge.resize(atoms.numRegions);
+    atoms.multiplicity.resize(atoms.numRegions);
+    for (int r = 0; r < atoms.numRegions; r++) {
+        int multiplicity;
+        force.getRegionParameters(r, atoms.totalCharge[r], multiplicity);
+        atoms.multiplicity[r] = multiplicity;
+    }
+}
+
+/*
+ * Along which bonds a region is put together: for each row its parent. What no bond connects to
+ * the first row of its region hangs there directly.
+ */
+void CommonGeometry::createTree(const MLFFForce& force) {
+    const int n = atoms.numAtoms;
+    vector<int> atomOf;
+    for (int i = 0; i < n; i++) {
+        if (particle[i] >= (int) atomOf.size())
+            atomOf.resize(particle[i]+1, -1);
+        atomOf[particle[i]] = i;
+    }
+    vector<vector<int> > bonded(n);
+    for (int k = 0; k < force.getNumBonds(); k++) {
+        int p1, p2;
+        force.getBondParameters(k, p1, p2);
+        const int i = atomOf[p1], j = atomOf[p2];
+        if (atoms.region[i] != atoms.region[j])
+            continue;
+        bonded[i].push_back(j);
+        bonded[j].push_back(i);
+    }
+    vector<int> parents(n, -1), depth(n, 0), queue;
+    int deepest = 1;
+    for (int first = 0; first < n; first++) {
+        if (parents[first] >= 0)
+            continue;
+        parents[first] = atoms.regionFirst[atoms.region[first]];
+        depth[first] = (parents[first] == first ? 0 : 1);
+        queue.assign(1, first);
+        for (size_t k = 0; k < queue.size(); k++)
+            for (int j : bonded[queue[k]])
+                if (parents[j] < 0) {
+                    parents[j] = queue[k];
+                    depth[j] = depth[queue[k]]+1;
+                    deepest = std::max(deepest, depth[j]);
+                    queue.push_back(j);
+                }
+    }
+    for (numRounds = 0; (1 << numRounds) < deepest; numRounds++)
+        ;
+    parent.initialize<int>(cc, std::max(n, 1), "mlffParent");
+    root.initialize<int>(cc, std::max(2*n, 1), "mlffRoot");
+    shift.initialize<mm_int4>(cc, std::max(2*n, 1), "mlffShift");
+    if (n > 0)
+        parent.upload(parents);
+}
+
+void CommonGeometry::updateSlots() {
+    if (atoms.numAtoms == 0)
+        return;
+    const vector<int>& order = cc.getAtomIndex();
+    vector<int> slotOf(order.size()), values;
+    for (int slot = 0; slot < cc.getNumAtoms(); slot++)
+        slotOf[order[slot]] = slot;
+    for (int p : particle)
+        values.push_back(slotOf[p]);
+    slots.upload(values);
+}
+
+void CommonGeometry::readBox() {
+    cc.getPeriodicBoxVectors(atoms.box[0], atoms.box[1], atoms.box[2]);
+}
+
+// --------------------------------------------------------------------------- initialize
+
+void CommonGeometry::initialize(double messageRange, double longRange) {
+    this->messageRange = messageRange;
+    wantLongRange = (longRange > 0);
+    lists = atoms.periodic || atoms.largestRegion > DENSE_LIMIT;
+    cells = atoms.periodic && atoms.numAtoms > BRUTE_LIMIT;
+    const size_t n = std::max(atoms.numAtoms, 1);
+    saved.initialize(cc, lists ? n : 1, 4*device.getExactSize(), "mlffSaved");
+    if (cells) {
+        cellOfRow.initialize<int>(cc, n, "mlffCellOfRow");
+        cellStart.initialize<int>(cc, n+1, "mlffCellStart");
+        cellCursor.initialize<int>(cc, n, "mlffCellCursor");
+        cellOrder.initialize<int>(cc, n, "mlffCellOrder");
+    }
+    message.kind = CommonPairs::Message;
+    const bool all = (longRange == INFINITY || !lists);
+    this->longRange.kind = all ? CommonPairs::All : CommonPairs::List;
+    createLists(longRange);
+    createKernels();
+}
+
+// Arrays of the pairs, with room for a first guess.
+void CommonGeometry::createLists(double longRange) {
+    const size_t n = std::max(atoms.numAtoms, 1);
+    const int all = std::max(atoms.largestRegion-1, 1);
+    message.capacity = lists ? (atoms.periodic ? FIRST_CAPACITY : std::min(all, FIRST_CAPACITY))
+                             : all;
+    message.count.initialize<int>(cc, n, "mlffPairCount");
+    message.neighbor.initialize<int>(cc, n*message.capacity, "mlffPairNeighbor");
+    message.vector.initialize(cc, n*message.capacity, 4*device.getRealSize(), "mlffPairVector");
+    message.listCount.initialize<int>(cc, lists ? n : 1, "mlffListCount");
+    message.entry.initialize<mm_int2>(cc, lists ? n*message.capacity : 1, "mlffListEntry");
+    if (lists)
+        skinLists[0].reset(new SkinList {0, messageRange/ANGSTROM_PER_NM, message, {}, {}});
+    this->longRange.capacity = 0;
+    if (wantLongRange && this->longRange.kind == CommonPairs::List) {
+        this->longRange.capacity = 4*FIRST_CAPACITY;
+        this->longRange.listCount.initialize<int>(cc, n, "mlffLongCount");
+        this->longRange.entry.initialize<mm_int2>(cc, n*this->longRange.capacity, "mlffLongEntry");
+        skinLists[1].reset(new SkinList {1, longRange/ANGSTROM_PER_NM, this->longRange, {}, {}});
+    }
+}
+
+void CommonGeometry::createKernels() {
+    KernelDefines defines;
+    defines["BLOCK"] = cc.intToString(BLOCK);
+    defines["SORT_BLOCK"] = cc.intToString(SORT_BLOCK);
+    if (lists)
+        defines["LISTS"] = "1";
+    if (cells)
+        defines["CELLS"] = "1";
+    if (atoms.periodic)
+        defines["PERIODIC"] = "1";
+    if (unwrap)
+        defines["UNWRAP"] = "1";
+    if (cc.getUseMixedPrecision())
+        defines["USE_MIXED"] = "1";
+    ArrayInterface& correction = cc.getUseMixedPrecision() ? cc.getPosqCorrection() : cc.getPosq();
+    ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
+    const int n = atoms.numAtoms;
+
+    gatherKernel = program->createKernel("mlffGather");
+    for (ArrayInterface* array : {&cc.getPosq(), &correction})
+        gatherKernel->addArg(*array);
+    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.force,
+                                &atoms.status})
+        gatherKernel->addArg(*array);
+    gatherKernel->addArg(n);
+    gatherKernel->addArg();         // 9: rebuild
+    device.addExact(gatherKernel, std::pow(0.5*SOON*SKIN, 2));
+    device.addExact(gatherKernel, std::pow(0.5*SKIN, 2));
+    for (int k = 0; k < 3; k++)
+        gatherKernel->addArg();     // 12: box
+    if (unwrap) {
+        unwrapKernel = program->createKernel("mlffUnwrap");
+        for (ComputeArray* array : {&parent, &atoms.position, &root, &shift, &atoms.status})
+            unwrapKernel->addArg(*array);
+        unwrapKernel->addArg(n);
+        unwrapKernel->addArg(numRounds);
+        for (int k = 0; k < 4; k++)
+            unwrapKernel->addArg();     // 7: largest, box
+    }
+    messageKernel = program->createKernel("mlffMessagePairs");
+    for (ComputeArray* array : {&atoms.status, &atoms.position, &atoms.regionOfRow,
+                                &atoms.regionRange, &message.listCount, &message.entry,
+                                &message.count, &message.neighbor, &message.vector})
+        messageKernel->addArg(*array);
+    messageKernel->addArg(n);
+    messageKernel->addArg();        // 10: capacity
+    device.addReal(messageKernel, messageRange);
+    for (int k = 0; k < 3; k++)
+        messageKernel->addArg();    // 12: box
+    if (lists)
+        createListKernels(defines);
+}
+
+void CommonGeometry::createListKernels(const KernelDefines& defines) {
+    ArrayInterface& correction = cc.getUseMixedPrecision() ? cc.getPosqCorrection() : cc.getPosq();
+    ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
+    beginKernel = program->createKernel("mlffBeginLists");
+    for (ArrayInterface* array : {&cc.getPosq(), &correction})
+        beginKernel->addArg(*array);
+    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.status})
+        beginKernel->addArg(*array);
+    beginKernel->addArg(atoms.numAtoms);
+    for (int k = 0; k < 3; k++)
+        beginKernel->addArg();      // 8: box
+    if (cells) {
+        sortKernel = program->createKernel("mlffSortRows");
+        for (ComputeArray* array : {&atoms.status, &atoms.position, &cellOfRow, &cellStart,
+                                    &cellCursor, &cellOrder})
+            sortKernel->addArg(*array);
+        sortKernel->addArg(atoms.numAtoms);
+        for (int k = 0; k < 4; k++)
+            sortKernel->addArg();   // 7: cells, box
+    }
+    for (auto& list : skinLists) {
+        if (!list)
+            continue;
+        list->find = program->createKernel("mlffFindPairs");
+        for (ComputeArray* array : {&atoms.status, &atoms.position, &atoms.regionOfRow,
+                                    &atoms.regionRange})
+            list->find->addArg(*array);
+        if (cells)
+            for (ComputeArray* array : {&cellOfRow, &cellStart, &cellOrder})
+                list->find->addArg(*array);
+        list->find->addArg(list->pairs.listCount);
+        list->find->addArg(list->pairs.entry);
+        list->find->addArg(atoms.numAtoms);
+        list->find->addArg();           // capacity
+        list->find->addArg(list->which);
+        for (int k = 0; k < 6; k++)
+            list->find->addArg();       // range, cells, reach, box
+    }
+}
+
+// ------------------------------------------------------------------------------- update
+
+void CommonGeometry::setBox(ComputeKernel kernel, int index) const {
+    for (int k = 0; k < 3; k++)
+        device.setExact4(kernel, index+k, atoms.box[k]);
+}
+
+// Cells of at least half the message range, few enough to count them, and how far pairs reach.
+void CommonGeometry::chooseCells(SkinList& list) {
+    const Vec3 *box = atoms.box;
+    int* count[3] = {&numCells.x, &numCells.y, &numCells.z};
+    int* reach[3] = {&list.reach.x, &list.reach.y, &list.reach.z};
+    const Vec3 normal[3] = {box[1].cross(box[2]), box[2].cross(box[0]), box[0].cross(box[1])};
+    const double volume = std::fabs(box[0].dot(normal[0]));
+    double size = (messageRange/ANGSTROM_PER_NM+SKIN)/2;
+    if (cells)  // a cell holds some atoms
+        size = std::max(size, std::cbrt(4*volume/atoms.numAtoms));
+    for (int a = 0; a < 3; a++) {
+        *count[a] = 1;
+        *reach[a] = 0;
+        if (!atoms.periodic)
+            continue;
+        const double width = volume/std::sqrt(normal[a].dot(normal[a]));
+        if (cells)
+            *count[a] = std::max(1, (int) (width/size));
+        *reach[a] = (int) std::ceil((list.range+SKIN)/width*(*count[a])-1e-9);
+        // without cells an atom may stand anywhere in the box
+        if (*reach[a] > 500)
+            throw OpenMMException("MLFFForce: the periodic box is only "+std::to_string(width)+
+                                  " nm wide: too narrow for a range of "+
+                                  std::to_string(list.range)+" nm");
+    }
+}
+
+void CommonGeometry::queueGather(bool rebuild) {
+    gatherKernel->setArg(9, (int) rebuild);
+    setBox(gatherKernel, 12);
+    gatherKernel->execute(atoms.numAtoms, BLOCK);
+    if (unwrap) {
+        const Vec3* box = atoms.box;
+        double half = 0.5*std::min({box[0][0], box[1][1], box[2][2]});
+        device.setExact(unwrapKernel, 7, half*half);
+        setBox(unwrapKernel, 8);
+        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+    }
+}
+
+void CommonGeometry::queueLists() {
+    setBox(beginKernel, 8);
+    beginKernel->execute(atoms.numAtoms, BLOCK);
+    if (unwrap)
+        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+    for (auto& list : skinLists)
+        if (list)
+            chooseCells(*list);
+    if (cells) {
+        sortKernel->setArg(7, numCells);
+        setBox(sortKernel, 8);
+        sortKernel->execute(SORT_BLOCK, SORT_BLOCK);
+    }
+    for (auto& list : skinLists) {
+        if (!list)
+            continue;
+        int index = cells ? 10 : 7;
+        list->find->setArg(index, list->pairs.capacity);
+        device.setExact(list->find, index+2, list->range+SKIN);
+        list->find->setArg(index+3, numCells);
+        list->find->setArg(index+4, list->reach);
+        setBox(list->find, index+5);
+        list->find->execute(atoms.numAtoms*BLOCK, BLOCK);
+    }
+}
+
+void CommonGeometry::updatePairs() {
+    messageKernel->setArg(10, message.capacity);
+    setBox(messageKernel, 12);
+    messageKernel->execute(atoms.numAtoms*BLOCK, BLOCK);
+}
+
+bool CommonGeometry::update(double longRange, bool careful) {
+    evaluation++;
+    if (atoms.numAtoms == 0)
+        return true;
+    readOldStatus();
+    for (int k = 0; k < 3; k++) {
+        rebuild |= (atoms.box[k] != lastBox[k]);
+        lastBox[k] = atoms.box[k];
+    }
+    if (skinLists[1])
+        skinLists[1]->range = longRange/ANGSTROM_PER_NM;
+    const bool sameStep = (cc.getStepCount() == lastStep);
+    const bool wait = lists && (rebuild || careful || sameStep);
+    lastStep = cc.getStepCount();
+    queueGather(rebuild);
+    rebuild = false;
+    if (lists)
+        queueLists();
+    updatePairs();
+    return !wait || checkStatus();
+}
+
+// ------------------------------------------------------------------------------- status
+
+void CommonGeometry::postStatus() {
+    if (atoms.numAtoms == 0)
+        return;
+    status->post(status->copies[status->next], atoms.status);
+    status->next = 1-status->next;
+}
+
+bool CommonGeometry::checkStatus() {
+    if (atoms.numAtoms == 0)
+        return true;
+    Status::Copy& copy = status->copies[2];
+    status->post(copy, atoms.status);
+    const int* words = status->wait(copy);
+    throwIfBroken(words);
+    return !enlarge(words);
+}
+
+// The status of the evaluation before the last.
+void CommonGeometry::readOldStatus() {
+    Status::Copy& copy = status->copies[status->next];
+    if (!copy.posted)
+        return;
+    const int* words = status->wait(copy);
+    throwIfBroken(words);
+    if (!lists || copy.generation != status->generation)
+        return;
+    if (words[MOVED])
+        rebuild = true;
+    for (int k = 0; k < 2; k++)
+        if (words[OVERFLOWN+k]) {
+            std::stringstream text;
+            text << "MLFFForce: atoms moved so far in one step, before evaluation "
+                 << evaluation << " of this Context, that pairs were lost: the simulation has "
+                    "become unstable (try minimizing first, or a smaller time step)";
+            throw OpenMMException(text.str());
+        }
+    adaptCapacities(words);
+}
+
+// More room before it is needed, less where half of it is empty.
+void CommonGeometry::adaptCapacities(const int* words) {
+    for (auto& list : skinLists) {
+        if (!list)
+            continue;
+        const int w = list->which;
+        if (words[FULL+w] || (!words[HALF+w] && list->pairs.capacity > FIRST_CAPACITY))
+            setCapacity(*list, roundUp(1.3*largestRow(*list)+4));
+    }
+}
+
+// Make room after rows were too long; true if they were.
+bool CommonGeometry::enlarge(const int* words) {
+    bool any = false;
+    for (auto& list : skinLists)
+        if (list && words[OVERFLOWN+list->which]) {
+            setCapacity(*list, roundUp(1.3*largestRow(*list)+4));
+            any = true;
+        }
+    return any;
+}
+
+int CommonGeometry::largestRow(SkinList& list) const {
+    vector<int> counts;
+    list.pairs.listCount.download(counts);
+    return *std::max_element(counts.begin(), counts.end());
+}
+
+void CommonGeometry::setCapacity(SkinList& list, int capacity) {
+    capacity = std::max(capacity, FIRST_CAPACITY);
+    if (capacity == list.pairs.capacity)
+        return;
+    const size_t size = atoms.numAtoms*(size_t) capacity;
+    list.pairs.capacity = capacity;
+    list.pairs.entry.resize(size);
+    if (list.which == 0) {
+        message.neighbor.resize(size);
+        message.vector.resize(size);
+    }
+    rebuild = true;
+    status->generation++;
+}
+
+void CommonGeometry::throwIfBroken(const int* words) {
+    if (!words[NOT_FINITE] && !words[SPAN])
+        return;
+    const int at = (words[NOT_FINITE] ? words[NOT_FINITE] : words[SPAN])-1;
+    const bool number = words[NOT_FINITE] != 0;
+    int atom = std::find(row.begin(), row.end(), at)-row.begin();
+    vector<int> zeros(CommonAtoms::STATUS_SIZE, 0);
+    atoms.status.upload(zeros);
+    for (auto& copy : status->copies)
+        copy.posted = false;
+    rebuild = true;
+    std::stringstream text;
+    text << "MLFFForce: particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
+         << ", atom " << atom << ") at evaluation " << evaluation << " of this Context or shortly "
+            "before: ";
+    if (number)
+        text << "its position, energy or force is not finite, or two atoms are at the same place; "
+                "if all was well at the start, the simulation has become unstable (try minimizing "
+                "first, or a smaller time step)";
+    else
+        text << "half the periodic box or more away from the atom it is bonded to (without bonds: "
+                "from the first of its region), so that it is not known which periodic copy is "
+                "meant: add the bonds of the region (addBond()), use a larger box, or "
+                "setUsesPeriodicBoundaryConditions(True)";
+    throw OpenMMException(text.str());
+}
+
+size_t CommonGeometry::getMemory() const {
+    size_t bytes = 0;
+    for (const ComputeArray* array : {&atoms.position, &atoms.regionOfRow, &atoms.force, &slots,
+            &cell, &saved, &parent, &root, &shift, &cellOfRow, &cellStart, &cellCursor, &cellOrder,
+            &message.count, &message.neighbor, &message.vector, &message.listCount, &message.entry,
+            &longRange.listCount, &longRange.entry})
+        if (array->isInitialized())
+            bytes += array->getSize()*array->getElementSize();
+    return bytes;
+}

@@ -1,0 +1,130 @@
+#ifndef OPENMM_COMMONGEOMETRY_H_
+#define OPENMM_COMMONGEOMETRY_H_
+
+#include "CommonNetwork.h"
+#include "MLFFForce.h"
+#include "openmm/System.h"
+#include <memory>
+#include <vector>
+
+namespace OpenMM {
+
+/**
+ * The rows of a force on the device, their positions and their pairs.
+ *
+ * Small open systems are dense: the message pairs are found among all rows of a region at each
+ * evaluation, and nothing has to be decided.  Others have lists with a skin.  The device itself
+ * decides in each evaluation whether they still hold, and builds them.  What it cannot do is
+ * make room: a row that outgrows the capacity is counted, the host hears of it, enlarges the rows
+ * and has the evaluation repeated.
+ *
+ * The host hears of the device through the status words, which are copied behind every evaluation
+ * without waiting and read two evaluations later.  It waits for them, behind the lists and before
+ * the network, only where lists are known to be built: at the first evaluation, when the box
+ * has changed, when atoms have come near the limit, and when the positions were not made by a
+ * step of an integrator.
+ */
+class CommonGeometry {
+public:
+    /**
+     * @param device    outlives this object
+     * @param system    the System of the Context
+     * @param force     the force, checked
+     */
+    CommonGeometry(CommonDevice& device, const System& system, const MLFFForce& force);
+    ~CommonGeometry();
+    /**
+     * Choose between dense and lists, compile, allocate.  Called once.
+     *
+     * @param messageRange    angstrom, of the networks
+     * @param longRange       angstrom, as CommonNetwork::getLongRange()
+     */
+    void initialize(double messageRange, double longRange);
+    /**
+     * Whether the atoms of the force are in the regions that these rows were made for.
+     */
+    bool hasRegionsOf(const MLFFForce& force) const;
+    /**
+     * Elements, charges or multiplicities have changed.
+     */
+    void readParameters(const MLFFForce& force);
+    /**
+     * Atoms stand in other slots: to be called whenever the Context reorders them.
+     */
+    void updateSlots();
+    /**
+     * Read the box of the Context, before anything asks for ranges.
+     */
+    void readBox();
+    /**
+     * Queue positions and pairs, from the particles of the Context.
+     *
+     * @param longRange    of this box, angstrom
+     * @param careful      wait for the lists and make sure that they are complete
+     * @return false if the lists had no room: call again
+     */
+    bool update(double longRange, bool careful);
+    /**
+     * Queue the pairs once more, for positions that were changed on the device by less than the
+     * skin allows (a hundredth of an angstrom).
+     */
+    void updatePairs();
+    /**
+     * Behind an evaluation: have the status copied, to be looked at two evaluations later.
+     */
+    void postStatus();
+    /**
+     * Wait for the device and look at the status now.
+     *
+     * @return false if the lists had no room
+     */
+    bool checkStatus();
+
+    CommonPairs message, longRange;
+    CommonAtoms atoms;
+    ComputeArray slots;                 // int [n] slot of each row
+    std::vector<int> particle;          // [n] of each row
+    std::vector<int> row;               // [n] of each atom of the force
+    long long evaluation;               // counts from 1
+    bool hasLongRange() const {
+        return wantLongRange;
+    }
+    size_t getMemory() const;
+private:
+    struct Status;
+    struct SkinList;
+    void orderRows(const MLFFForce& force);
+    void createTree(const MLFFForce& force);
+    void createLists(double longRange);
+    void createListKernels(const KernelDefines& defines);
+    void createKernels();
+    void chooseCells(SkinList& list);
+    void setBox(ComputeKernel kernel, int index) const;
+    void setCapacity(SkinList& list, int capacity);
+    void adaptCapacities(const int* words);
+    bool enlarge(const int* words);
+    int largestRow(SkinList& list) const;
+    void readOldStatus();
+    void throwIfBroken(const int* words);
+    void queueGather(bool rebuild);
+    void queueLists();
+
+    CommonDevice& device;
+    ComputeContext& cc;
+    bool unwrap, lists, wantLongRange, cells;
+    bool rebuild;                       // at the next evaluation, whatever the device thinks
+    Vec3 lastBox[3];
+    long long lastStep;
+    double messageRange;
+    std::unique_ptr<SkinList> skinLists[2];     // message, long-range; null where there is none
+    std::unique_ptr<Status> status;
+    int numRounds;                      // of unwrapping
+    ComputeArray cell, saved, parent, root, shift;
+    ComputeArray cellOfRow, cellStart, cellCursor, cellOrder;
+    mm_int4 numCells;
+    ComputeKernel gatherKernel, unwrapKernel, beginKernel, sortKernel, messageKernel;
+};
+
+} // namespace OpenMM
+
+#endif /*OPENMM_COMMONGEOMETRY_H_*/

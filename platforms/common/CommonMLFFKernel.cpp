@@ -1,0 +1,358 @@
+#include "CommonMLFFKernel.h"
+#include "atoms.cc.h"
+#include "internal/MLFFException.h"
+#include "internal/MLFFSettings.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/common/ContextSelector.h"
+#include "openmm/internal/ContextImpl.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace OpenMM;
+using std::string;
+using std::vector;
+
+static const double ANGSTROM_PER_NM = 10.0;
+static const double KJMOL_PER_EV = 96.48533212331002;
+static const double FIXED_SCALE = 4294967296.0;     // as in support.cc
+
+// The work of an evaluation on the thread of the device, where there are several devices.
+class CommonCalcMLFFForceKernel::Task : public ComputeContext::WorkTask {
+public:
+    Task(CommonCalcMLFFForceKernel& owner, ContextImpl& context, bool forces, bool energy) :
+            owner(owner), context(context), forces(forces), energy(energy) {
+    }
+    void execute() {
+        owner.cc.getEnergyWorkspace() += owner.compute(context, forces, energy);
+    }
+private:
+    CommonCalcMLFFForceKernel& owner;
+    ContextImpl& context;
+    bool forces, energy;
+};
+
+class CommonCalcMLFFForceKernel::Listener : public ComputeContext::ReorderListener {
+public:
+    explicit Listener(CommonCalcMLFFForceKernel& owner) : owner(owner) {
+    }
+    void execute() {
+        owner.geometry->updateSlots();
+    }
+private:
+    CommonCalcMLFFForceKernel& owner;
+};
+
+CommonCalcMLFFForceKernel::CommonCalcMLFFForceKernel(string name, const Platform& platform,
+                                                     std::unique_ptr<CommonDevice> device) :
+        CalcMLFFForceKernel(name, platform), device(std::move(device)), cc(this->device->cc) {
+}
+
+CommonCalcMLFFForceKernel::~CommonCalcMLFFForceKernel() {
+    ContextSelector selector(cc);
+    networks.clear();
+    geometry.reset();
+}
+
+// --------------------------------------------------------------------------- initialize
+
+void CommonCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& force) {
+    ContextSelector selector(cc);
+    if (!cc.getSupports64BitGlobalAtomics())
+        throw OpenMMException("MLFFForce: this device has no 64-bit atomic operations, in which "
+                              "forces are added up: use another device, or the platform CPU");
+    scaleParameter = force.getScaleParameter();
+    derivative = force.getNumEnergyParameterDerivatives() > 0;
+    if (derivative)
+        cc.addEnergyParameterDerivative(scaleParameter);
+    energyFactor = force.getEnergyFactor();
+    build(system, force);
+    cc.addReorderListener(new Listener(*this));  // the context deletes it
+}
+
+// Rows, networks and kernels for the regions of the force.
+void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& force) {
+    networks.clear();
+    geometry.reset(new CommonGeometry(*device, system, force));
+    geometry->readBox();
+    const mlff_settings settings = readMLFFSettings(force);
+    for (int k = 0; k < force.getNumEnsembleMembers(); k++)
+        networks.push_back(createCommonNetwork(*device, geometry->atoms, force.getModel(k),
+                                               settings));
+    geometry->initialize(networks[0]->getMessageRange(), getLongRange());
+    for (auto& network : networks)
+        network->initialize(geometry->message,
+                            geometry->hasLongRange() ? &geometry->longRange : nullptr);
+    createKernels();
+}
+
+// Range of the list that serves all members, angstrom.
+double CommonCalcMLFFForceKernel::getLongRange() const {
+    double range = 0;
+    for (auto& network : networks)
+        range = std::max(range, network->getLongRange());
+    return range;
+}
+
+void CommonCalcMLFFForceKernel::createKernels() {
+    ComputeProgram program = device->compile({atoms_cc}, {});
+    CommonAtoms& atoms = geometry->atoms;
+    forceKernel = program->createKernel("mlffAddForces");
+    forceKernel->addArg(atoms.force);
+    forceKernel->addArg(geometry->slots);
+    forceKernel->addArg(cc.getLongForceBuffer());
+    forceKernel->addArg(atoms.numAtoms);
+    forceKernel->addArg(cc.getPaddedNumAtoms());
+    forceKernel->addArg();          // 5: scale
+    derivativeKernel = program->createKernel("mlffAddDerivative");
+    derivativeKernel->addArg();     // 0: energies
+    derivativeKernel->addArg((int) MLFF_N_COMPONENTS);
+    for (int k = 0; k < 3; k++)
+        derivativeKernel->addArg(); // 2: buffer, index, factor
+    displaceKernel = program->createKernel("mlffDisplace");
+    displaceKernel->addArg(atoms.position);
+    displaceKernel->addArg();       // 1: row, axis, distance
+    displaceKernel->addArg();
+    displaceKernel->addArg();
+}
+
+void CommonCalcMLFFForceKernel::copyParametersToContext(ContextImpl& context,
+                                                        const MLFFForce& force) {
+    ContextSelector selector(cc);
+    energyFactor = force.getEnergyFactor();
+    if (!geometry->hasRegionsOf(force)) {
+        build(context.getSystem(), force);
+        return;
+    }
+    geometry->readParameters(force);
+    for (auto& network : networks)
+        network->updateParameters();
+}
+
+// ------------------------------------------------------------------------------ execute
+
+double CommonCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
+                                          bool includeEnergy) {
+    if (cc.getNumContexts() == 1)
+        return compute(context, includeForces, includeEnergy);
+    // With several devices the buffers of each are cleared by its own thread: ours comes behind.
+    cc.getWorkThread().addTask(new Task(*this, context, includeForces, includeEnergy));
+    return 0;
+}
+
+double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForces,
+                                          bool includeEnergy) {
+    ContextSelector selector(cc);
+    const double lambda = scaleParameter.empty() ? 1 : context.getParameter(scaleParameter);
+    if (!std::isfinite(lambda))
+        throw OpenMMException("MLFFForce: the scale parameter '" + scaleParameter + "' is " +
+                              std::to_string(lambda) + ": expected a finite number");
+    const double scale = lambda*energyFactor;
+    if (scale == 0 && !derivative)
+        return 0;
+
+    geometry->readBox();
+    if (!geometry->update(getLongRange(), false)) {
+        cc.setForcesValid(false);   // OpenMM evaluates again, with more room
+        return 0;
+    }
+    const bool wantForces = includeForces && scale != 0;
+    queueNetworks(wantForces);
+    if (wantForces)
+        addForces(scale);
+    if (derivative)
+        addDerivative();
+    if (!includeEnergy) {
+        geometry->postStatus();
+        return 0;
+    }
+    const double energy = readMeanEnergy();
+    if (!geometry->checkStatus())
+        cc.setForcesValid(false);
+    return scale*KJMOL_PER_EV*energy;
+}
+
+// All members; the mean of their forces gathers in atoms.force.
+void CommonCalcMLFFForceKernel::queueNetworks(bool forces) {
+    if (geometry->atoms.numAtoms == 0)
+        return;
+    for (auto& network : networks)
+        network->execute({forces, 1.0/networks.size()});
+}
+
+void CommonCalcMLFFForceKernel::addForces(double scale) {
+    if (geometry->atoms.numAtoms == 0)
+        return;
+    device->setReal(forceKernel, 5, scale*KJMOL_PER_EV*ANGSTROM_PER_NM);
+    forceKernel->execute(geometry->atoms.numAtoms);
+}
+
+// dE/dlambda: what is constant by the host's sum, the rest by the device's.
+void CommonCalcMLFFForceKernel::addDerivative() {
+    const double factor = energyFactor*KJMOL_PER_EV/networks.size();
+    const vector<string>& names = cc.getEnergyParamDerivNames();
+    const int index = std::find(names.begin(), names.end(), scaleParameter)-names.begin();
+    for (auto& network : networks) {
+        cc.getEnergyParamDerivWorkspace()[scaleParameter] += factor*network->getElementEnergy();
+        if (geometry->atoms.numAtoms == 0)
+            continue;
+        derivativeKernel->setArg(0, network->getEnergies());
+        derivativeKernel->setArg(2, cc.getEnergyParamDerivBuffer());
+        derivativeKernel->setArg(3, index);
+        device->setMixed(derivativeKernel, 4, factor);
+        derivativeKernel->execute(1);
+    }
+}
+
+// ------------------------------------------------------------------ back from the device
+
+// The components of a member's energy, eV.
+vector<double> CommonCalcMLFFForceKernel::readEnergies(size_t member) {
+    vector<double> energies(MLFF_N_COMPONENTS, 0.0);
+    if (geometry->atoms.numAtoms > 0) {
+        vector<long long> sums;
+        networks[member]->getEnergies().download(sums);
+        for (int c = 0; c < MLFF_N_COMPONENTS; c++)
+            energies[c] = sums[c]/FIXED_SCALE;
+    }
+    energies[MLFF_ELEMENTS] = networks[member]->getElementEnergy();
+    return energies;
+}
+
+double CommonCalcMLFFForceKernel::readMeanEnergy() {
+    double energy = 0;
+    for (size_t k = 0; k < networks.size(); k++)
+        for (double component : readEnergies(k))
+            energy += component;
+    return energy/networks.size();
+}
+
+// Forces on the atoms of the force, in their order: [3 n] eV/angstrom.
+void CommonCalcMLFFForceKernel::readForces(vector<double>& forces) {
+    const int n = geometry->atoms.numAtoms;
+    vector<long long> sums;
+    geometry->atoms.force.download(sums);
+    forces.resize(3*n);
+    for (int i = 0; i < n; i++)
+        for (int d = 0; d < 3; d++)
+            forces[3*i+d] = sums[geometry->row[i]+(size_t) d*n]/FIXED_SCALE;
+}
+
+// ---------------------------------------------------------------------------- questions
+
+// Positions and complete pairs, outside of OpenMM's evaluations.
+void CommonCalcMLFFForceKernel::prepareQuestion() {
+    geometry->readBox();
+    while (!geometry->update(getLongRange(), true))
+        ;
+}
+
+void CommonCalcMLFFForceKernel::getAtomCharges(ContextImpl&, vector<double>& charges) {
+    ContextSelector selector(cc);
+    prepareQuestion();
+    queueNetworks(false);
+    charges.assign(geometry->atoms.numAtoms, 0.0);
+    if (charges.empty())
+        return;
+    for (auto& network : networks) {
+        vector<double> ofMember;
+        device->downloadReal(*network->getCharges(), ofMember);
+        for (size_t i = 0; i < charges.size(); i++)
+            charges[i] += ofMember[geometry->row[i]]/networks.size();
+    }
+    geometry->checkStatus();
+}
+
+void CommonCalcMLFFForceKernel::getEnergyComponents(ContextImpl&, vector<double>& components) {
+    ContextSelector selector(cc);
+    prepareQuestion();
+    queueNetworks(false);
+    components.assign(MLFF_N_COMPONENTS, 0.0);
+    for (size_t k = 0; k < networks.size(); k++) {
+        const vector<double> energies = readEnergies(k);
+        for (int c = 0; c < MLFF_N_COMPONENTS; c++)
+            components[c] += KJMOL_PER_EV*energies[c]/networks.size();
+    }
+    geometry->checkStatus();
+}
+
+// sqrt(sum_k |x_k - mean|^2/(n-1)) of the vectors x_k[first ... first+width-1].
+static double deviation(const vector<vector<double> >& x, size_t first, size_t width) {
+    double sum = 0;
+    for (size_t d = first; d < first+width; d++) {
+        double mean = 0;
+        for (const auto& v : x)
+            mean += v[d]/x.size();
+        for (const auto& v : x)
+            sum += (v[d]-mean)*(v[d]-mean);
+    }
+    return std::sqrt(sum/(x.size()-1));
+}
+
+void CommonCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl&, double& energy,
+                                                     double& largestForce) {
+    ContextSelector selector(cc);
+    prepareQuestion();
+    vector<vector<double> > energies, forces(networks.size());
+    for (size_t k = 0; k < networks.size(); k++) {
+        cc.clearBuffer(geometry->atoms.force);
+        if (geometry->atoms.numAtoms > 0)
+            networks[k]->execute({true, 1.0});
+        double sum = 0;
+        for (double component : readEnergies(k))
+            sum += component;
+        energies.push_back({sum});
+        readForces(forces[k]);
+    }
+    geometry->checkStatus();
+    energy = KJMOL_PER_EV*deviation(energies, 0, 1);
+    largestForce = 0;
+    for (size_t i = 0; i+2 < forces[0].size(); i += 3)
+        largestForce = std::max(largestForce, deviation(forces, i, 3));
+    largestForce *= KJMOL_PER_EV*ANGSTROM_PER_NM;
+}
+
+/*
+ * One row of the Hessian, eV/angstrom^2, by a central difference of fourth order:
+ *   d2E/dx dy = -(8 (F_y(x+h) - F_y(x-h)) - (F_y(x+2h) - F_y(x-2h)))/(12 h)
+ * The steps suit the precision of the forces; they stay far within the skin of the lists.
+ */
+void CommonCalcMLFFForceKernel::differentiateForces(size_t row, int axis, vector<double>& result) {
+    static const double offset[4] = {-2, 1, 2, 1}, weight[4] = {-1, 8, -8, 1};
+    const double h = cc.getUseDoublePrecision() ? 1e-3 : 1e-2;
+    vector<double> forces;
+    result.assign(3*geometry->atoms.numAtoms, 0.0);
+    double moved = 0;
+    for (int k = 0; k < 5; k++) {  // to -2h, -h, h, 2h, and back
+        const double step = (k < 4 ? offset[k]*h : -moved);
+        moved += step;
+        displaceKernel->setArg(1, (int) row);
+        displaceKernel->setArg(2, axis);
+        device->setExact(displaceKernel, 3, step/ANGSTROM_PER_NM);
+        displaceKernel->execute(1);
+        if (k == 4)
+            break;
+        geometry->updatePairs();
+        cc.clearBuffer(geometry->atoms.force);
+        queueNetworks(true);
+        readForces(forces);
+        for (size_t c = 0; c < forces.size(); c++)
+            result[c] += weight[k]*forces[c]/(12*h);
+    }
+}
+
+void CommonCalcMLFFForceKernel::computeHessian(ContextImpl&, vector<double>& hessian) {
+    ContextSelector selector(cc);
+    prepareQuestion();
+    const size_t n = 3*geometry->atoms.numAtoms;
+    hessian.resize(n*n);
+    vector<double> result;
+    for (size_t a = 0; a < n; a++) {
+        differentiateForces(geometry->row[a/3], a%3, result);
+        std::copy(result.begin(), result.end(), hessian.begin()+a*n);
+    }
+    geometry->checkStatus();
+    const double unit = KJMOL_PER_EV*ANGSTROM_PER_NM*ANGSTROM_PER_NM;
+    for (size_t a = 0; a < n; a++)
+        for (size_t b = 0; b <= a; b++)
+            hessian[a*n+b] = hessian[b*n+a] = 0.5*unit*(hessian[a*n+b]+hessian[b*n+a]);
+}

@@ -1,0 +1,81 @@
+/*
+ * What all kernels share; stands before each of them.
+ *
+ * Positions, lattice vectors and their differences are of type `exact`: double, wherever the device
+ * has it. In single precision too: a position that is moved by a lattice vector in float loses a
+ * digit, which OpenMM's forces do not, because they move differences.
+ *
+ * Rows are the atoms of the model in the order of their regions. Lengths: positions in nm, pair
+ * vectors in angstrom. Energies in eV, forces in eV/angstrom.
+ */
+
+#ifdef EXACT_DOUBLE
+typedef double exact;
+typedef double4 exact4;
+#define make_exact4 make_double4
+#else
+typedef float exact;
+typedef float4 exact4;
+#define make_exact4 make_float4
+#endif
+
+/* ------------------------------------------------------------------------------ status -- */
+
+/* Words of the status array. Stores are idempotent: any number of threads may make them. */
+#define STATUS_NOT_FINITE 0   /* 1 + a row whose energy or force is not finite */
+#define STATUS_REBUILD 1      /* lists are to be built in this evaluation */
+#define STATUS_MOVED 2        /* an atom came near the limit at which lists are built anew */
+#define STATUS_SPAN 3         /* 1 + a row too far from its parent to tell which copy is meant */
+/* Two words each: of the message list and of the long-range list. */
+#define STATUS_OVERFLOW 4     /* a row is longer than its capacity */
+#define STATUS_FULL 6         /* a row takes nine tenths of it */
+#define STATUS_HALF 8         /* a row takes half of it */
+
+/* --------------------------------------------------------------------- fixed-point sums -- */
+
+/* 2^32 steps to the unit, as OpenMM's forces: the result does not depend on the order. */
+#define FIXED_SCALE 4294967296.0f
+#define FIXED_LIMIT 1e9f
+
+/* A value that a sum can take; 0 and a mark in the status for others, NaN included. */
+DEVICE real guardFixed(real value, int row, GLOBAL int* RESTRICT status) {
+    if (value > -FIXED_LIMIT && value < FIXED_LIMIT)
+        return value;
+    status[STATUS_NOT_FINITE] = row+1;
+    return 0;
+}
+
+/* Rounded, not cut off: many small values add up without a drift. */
+DEVICE void addFixed(GLOBAL mm_ulong* RESTRICT sum, real value) {
+    ATOMIC_ADD(sum, (mm_ulong) ((mm_long) floor(value*FIXED_SCALE+0.5f)));
+}
+
+DEVICE real fixedToReal(mm_ulong sum) {
+    return ((real) ((mm_long) sum))/FIXED_SCALE;
+}
+
+/* force [3][n]: add f to that of a row. */
+DEVICE void addForce(GLOBAL mm_ulong* RESTRICT force, int row, int n, real x, real y, real z,
+        GLOBAL int* RESTRICT status) {
+    addFixed(&force[row], guardFixed(x, row, status));
+    addFixed(&force[row+n], guardFixed(y, row, status));
+    addFixed(&force[row+2*n], guardFixed(z, row, status));
+}
+
+/* ------------------------------------------------------------------------------- pairs -- */
+
+/* Lattice vector (na, nb, nc) of a pair in one word; each within -512 ... 511. */
+#define IMAGE_NONE 537395712  /* (0, 0, 0) */
+
+DEVICE int packImage(int na, int nb, int nc) {
+    return (na+512) | ((nb+512) << 10) | ((nc+512) << 20);
+}
+
+/* r_ij = x_j + image - x_i, angstrom, and its length in w; box rows a, b, c in nm. */
+DEVICE real4 pairVector(exact4 xi, exact4 xj, int image, exact4 a, exact4 b, exact4 c) {
+    exact na = (image & 1023)-512, nb = ((image >> 10) & 1023)-512, nc = (image >> 20)-512;
+    real x = (real) (10*((xj.x-xi.x)+(na*a.x+nb*b.x+nc*c.x)));
+    real y = (real) (10*((xj.y-xi.y)+(na*a.y+nb*b.y+nc*c.y)));
+    real z = (real) (10*((xj.z-xi.z)+(na*a.z+nb*b.z+nc*c.z)));
+    return make_real4(x, y, z, SQRT(x*x+y*y+z*z));
+}

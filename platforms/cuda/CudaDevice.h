@@ -1,0 +1,31 @@
+#ifndef OPENMM_CUDADEVICE_H_
+#define OPENMM_CUDADEVICE_H_
+
+#include "CommonDevice.h"
+#include "openmm/cuda/CudaContext.h"
+
+namespace OpenMM {
+
+/**
+ * A CUDA device.
+ */
+class CudaDevice : public CommonDevice {
+public:
+    explicit CudaDevice(CudaContext& cu);
+    /**
+     * Page-locked memory: the driver would wait for the device before it copies to any other.
+     */
+    std::shared_ptr<void> allocateStaging(size_t bytes) override;
+protected:
+    /**
+     * Divisions, square roots, exponentials and the smallest numbers keep IEEE's or nearly IEEE's
+     * accuracy, unlike in the kernels of OpenMM, which has them compiled for speed alone.
+     */
+    ComputeProgram compileText(const std::string& text, const KernelDefines& defines) override;
+private:
+    CudaContext& cu;
+};
+
+} // namespace OpenMM
+
+#endif /*OPENMM_CUDADEVICE_H_*/

@@ -1,0 +1,44 @@
+#include "TestDeviceMLFFForce.h"
+
+using namespace mlfftest;
+
+static bool sameBits(const State& a, const State& b) {
+    if (a.getPotentialEnergy() != b.getPotentialEnergy())
+        return false;
+    for (size_t i = 0; i < a.getForces().size(); i++)
+        if (!(a.getForces()[i] == b.getForces()[i] && a.getPositions()[i] == b.getPositions()[i]))
+            return false;
+    return true;
+}
+
+static State stateOf(Context& context) {
+    return context.getState(State::Positions | State::Forces | State::Energy);
+}
+
+// The same positions give the same bits: again in a Context, in another one, and after 50 steps.
+static void testSameBits() {
+    for (const Golden& g : {testData("painn-hcno-distilled.box_triclinic"),
+                            testData("painn-hcno-distilled.formamide_4water"),
+                            chargedGolden("published-4x4", "two_regions_box dsf"),
+                            chargedGolden("published-4x4", "formamide_4water simple")}) {
+        Molecule one(g), other(g);
+        const State first = stateOf(one.context());
+        CHECK(sameBits(first, stateOf(one.context())));
+        CHECK(sameBits(first, stateOf(other.context())));
+        for (Molecule* molecule : {&one, &other}) {
+            molecule->context().setVelocitiesToTemperature(300, 5);
+            molecule->simulation->integrator.step(50);
+        }
+        CHECK(sameBits(stateOf(one.context()), stateOf(other.context())));
+        CHECK(!sameBits(first, stateOf(one.context())));
+    }
+}
+
+// TestCudaMLFFForce single|mixed|double
+int main(int argc, char** argv) {
+    const int result = runDeviceTests("CUDA", argc, argv);
+    if (result == CHECK_SKIPPED)
+        return result;
+    RUN(testSameBits);
+    return check_report("the same on CUDA, and the same bits");
+}

@@ -1,0 +1,460 @@
+"""The CUDA platform on a pretend driver: what the host does in a step, and what the real compilers
+make of the kernels. Numbers are not tested: kernels do nothing there.
+
+Runs cuda_steps (which see) for devices of several compute capabilities, in single, mixed and double
+precision, and reads the driver's log. In a step that needs forces only, and beyond what
+OpenMM does without an MLFFForce, there must be
+  - at most so many launches, all of kernels named mlff*,
+  - no copy that blocks, no allocation,
+  - no wait, but one for what was queued before the last step: a whole step is queued behind it;
+and in the whole run no call that the driver refused and no page-locked memory left behind.
+An atom may take so many bytes. The kernels' PTX goes through ptxas: none may spill registers, and
+those of HOT must be among them: else this would be said of nothing.
+
+With --suite, runs that test program instead, with wrong numbers throughout: every kernel that it
+needs, and it needs those of all small models, must compile, and the driver must not refuse a call.
+
+Exit status: 0 passed, 1 failed, 77 nothing could be tested.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import full_size
+
+PRECISIONS = ["single", "mixed", "double"]
+SUITE_PRECISIONS = ["single", "double"]  # mixed takes the networks of single
+
+# Compute capabilities, and in which precisions: not every kernel for every device in every one.
+DEVICES = {"75": PRECISIONS, "80": ["single"], "86": ["single"], "90": PRECISIONS,
+           "100": ["single"], "120": ["single"]}
+
+# Each case must have been run. What OpenMM does by itself there; launches of ours in a force-only
+# step, at most.
+CASES = {"painn": ("empty", 24), "two-painn": ("two-empty", 24), "painn-open": ("empty", 24),
+         "painn-student": ("empty", 24), "painn-solvent": ("solvent", 24),
+         "painn-large": ("large-empty", 24), "aimnet2": ("empty", 48),
+         "aimnet2-open": ("empty", 48), "aimnet2-ewald": ("empty", 48),
+         "aimnet2-pme": ("empty", 48), "aimnet2-large": ("large-empty", 48)}
+
+# Where not all precisions are tried, only what needs other kernels than the rest.
+FEW_CASES = ["empty", "large-empty", "painn", "painn-student", "painn-large", "aimnet2",
+             "aimnet2-pme", "aimnet2-large"]
+
+# Device memory of an atom, by what thousands of atoms take more than a few do; bytes at most,
+# twice that in double precision: 100,000 atoms in 2.6 and 4.2 GB.
+BYTES = {("painn-large", "painn"): 26000, ("aimnet2-large", "aimnet2"): 42000}
+
+# Kernels that take the time: they must be there to be judged.
+HOT = """mlffPainnMessageFirst mlffPainnMessage mlffPainnMessageBackwardFirst
+    mlffPainnMessageBackward mlffPainnNode mlffPainnNodeLast mlffPainnNodeBackward
+    mlffAimnet2Conv mlffAimnet2Combine mlffAimnet2ConvReverse mlffAimnet2Update
+    mlffAimnet2UpdateReverse mlffDenseForward mlffDenseReverse mlffLongRange mlffCoordination
+    mlffCoordinationForces mlffFindPairs mlffMessagePairs mlffSortRows""".split()
+
+STEPS = 100
+WARM_UP = 10  # of them may still allocate or build lists
+SKIPPED = 77
+
+
+def find_wheels(folder):
+    """(OpenMM's CUDA platform, folder of NVRTC, ptxas), or None."""
+    platform = os.path.join(folder, "OpenMM.libs", "lib", "plugins", "libOpenMMCUDA.so")
+    compilers = glob.glob(os.path.join(folder, "nvidia", "*", "lib", "libnvrtc.so.*"))
+    assemblers = glob.glob(os.path.join(folder, "nvidia", "*", "bin", "ptxas"))
+    if not (os.path.exists(platform) and compilers and assemblers):
+        return None
+    return platform, os.path.dirname(compilers[0]), assemblers[0]
+
+
+# --------------------------------------------------------------------------- one device
+
+
+def run_program(options, wheels, name, command, **settings):
+    """Run a command on the pretend driver; returns what subprocess.run() does, and the log as a
+    list of lists of words."""
+    log = os.path.join(options.work, f"{name}.log")
+    if os.path.exists(log):
+        os.remove(log)
+    cache = os.path.join(options.work, "cache")
+    os.makedirs(cache, exist_ok=True)
+    environment = dict(
+        os.environ, LD_BIND_NOW="1", OPENMM_CACHE_DIR=cache, MLFF_CUDA_PLATFORM=wheels[0],
+        OPENMM_PLUGINS=os.path.dirname(wheels[0]), PRETEND_CUDA_LOG=log,
+        MLFF_SHARED=options.work,
+        LD_LIBRARY_PATH=os.pathsep.join([options.libraries, wheels[1]]), **settings)
+    result = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, timeout=850)
+    lines = []
+    if os.path.exists(log):
+        with open(log) as file:
+            lines = [line.split() for line in file if line.strip()]
+    return result, lines
+
+
+def run_steps(options, wheels, capability):
+    """Run cuda_steps; returns its log as a list of lists of words."""
+    images = os.path.join(options.work, f"images-{capability}")
+    shutil.rmtree(images, ignore_errors=True)
+    os.makedirs(images)
+    precisions = DEVICES[capability]
+    result, lines = run_program(
+        options, wheels, capability, [options.program, str(STEPS), ",".join(precisions),
+                                      *(FEW_CASES if len(precisions) == 1 else ())],
+        PRETEND_CUDA_CAPABILITY=capability, PRETEND_CUDA_IMAGES=images)
+    if result.returncode not in (0, 1):  # 1: some Systems failed, as their marks say
+        refused = [" ".join(words[1:]) for words in lines if words[0] == "refused"]
+        raise RuntimeError(f"{os.path.basename(options.program)}: exit status "
+                           f"{result.returncode}\n{result.stdout}" + "\n".join(refused))
+    return lines
+
+
+def split_cases(lines):
+    """{(case, precision): Case} of a log."""
+    cases, case = {}, None
+    for words in lines:
+        if words[:2] == ["mark", "case"]:
+            case = cases[words[2], words[3]] = Case(int(words[4]))
+        elif case is not None:
+            case.add(words)
+    return cases
+
+
+class Case:
+    """What the driver saw of one System."""
+
+    def __init__(self, atoms):
+        self.atoms = atoms
+        self.bytes = 0          # of the device's memory: those that are allocated
+        self.bytes_in_steps = 0
+        self.images = set()     # files with kernels
+        self.before = []        # events of the setup and the first evaluation
+        self.steps = []         # events of each step
+        self.energy = []        # of one evaluation of the energy
+        self.now = self.before
+        self.left = None        # allocations left on the device and on the host
+        self.problems = []
+        self.recorded = {}      # the step in which an event was recorded
+
+    def add(self, words):
+        if words[0] == "mark":
+            if words[1] == "step":
+                self.steps.append([])
+                self.now = self.steps[-1]
+            elif words[1] == "failed":
+                self.problems.append(" ".join(words[2:]))
+            else:
+                self.now = self.energy if words[1] == "energy" else []
+                if words[1] == "energy":
+                    self.bytes_in_steps = self.bytes
+        elif words[0] == "refused":
+            self.problems.append("the driver refused " + " ".join(words[1:]))
+        elif words[:2] == ["context", "destroyed"]:
+            self.left = int(words[2]), int(words[3])
+        elif words[0] == "module":
+            self.images.update(words[2:])
+        elif words[0] == "free":
+            self.bytes -= int(words[2]) if words[1] == "device" else 0
+        else:
+            if words[:2] == ["allocate", "device"]:
+                self.bytes += int(words[2])
+            if words[0] == "record":
+                self.recorded[words[1]] = len(self.steps)
+            elif words[:2] == ["wait", "event"]:
+                words = words + [len(self.steps)-self.recorded.get(words[2], 0)]  # steps ago
+            self.now.append(words)
+
+
+def count(events):
+    """Launches by the kernel's name; blocking and queued copies; waits, apart from those for what
+    is older than the last step; allocations."""
+    found = {"launches": collections.Counter(), "blocking": 0, "queued": 0, "waits": 0,
+             "old waits": 0, "allocations": 0}
+    for words in events:
+        if words[0] == "launch":
+            found["launches"][words[1]] += 1
+        elif words[0] == "copy":
+            found[words[-1]] += 1
+        elif words[0] == "wait":
+            found["old waits" if words[1] == "event" and words[3] >= 2 else "waits"] += 1
+        elif words[0] == "allocate":
+            found["allocations"] += 1
+    return found
+
+
+def worst(steps):
+    """Of each kind of event the most in any step."""
+    most = dict.fromkeys(("launches", "ours", "blocking", "queued", "waits", "old waits",
+                          "allocations"), 0)
+    for events in steps:
+        found = count(events)
+        found["ours"] = sum(n for name, n in found["launches"].items() if name.startswith("mlff"))
+        found["launches"] = sum(found["launches"].values())
+        for key in most:
+            most[key] = max(most[key], found[key])
+    return most
+
+
+def check_case(name, precision, cases):
+    """(problems, figures) of one System."""
+    case = cases[name, precision]
+    problems = list(case.problems)
+    baseline, limit = CASES[name]
+    base = cases[baseline, precision]
+    if len(case.steps) < STEPS or len(base.steps) < STEPS:
+        return problems + [f"{len(case.steps)} steps of {STEPS}"], {}
+    now, plain = worst(case.steps[WARM_UP:]), worst(base.steps[WARM_UP:])
+    foreign = {kernel for step in case.steps for kernel in count(step)["launches"]}
+    foreign -= {kernel for step in base.steps for kernel in count(step)["launches"]}
+    foreign = sorted(kernel for kernel in foreign if not kernel.startswith("mlff"))
+    if foreign:
+        problems.append(f"kernels not named mlff*: {', '.join(foreign)}")
+    if now["ours"] == 0:
+        problems.append("no kernel of ours was launched")
+    if now["ours"] > limit:
+        problems.append(f"{now['ours']} launches in a step, at most {limit} are allowed")
+    for key, what, allowed in (("blocking", "blocking copies", 0), ("waits", "waits", 0),
+                               ("old waits", "waits for older steps", 1),
+                               ("allocations", "allocations", 0)):
+        if now[key] > plain[key]+allowed:
+            problems.append(f"{now[key]} {what} in a step, {plain[key]} of them OpenMM's")
+    if case.left is None or case.left[1] > 0:
+        problems.append(f"page-locked memory is left when the Context ends: {case.left}")
+    if case.left and base.left and case.left[0] > base.left[0]:
+        problems.append(f"{case.left[0]} device allocations left, {base.left[0]} of them OpenMM's")
+    energy = count(case.energy)
+    figures = dict(now, energy_ours=sum(n for k, n in energy["launches"].items()
+                                        if k.startswith("mlff")),
+                   energy_blocking=energy["blocking"], energy_waits=energy["waits"],
+                   bytes=case.bytes_in_steps-base.bytes_in_steps, atoms=case.atoms,
+                   kernels=dict(count(case.steps[-1])["launches"]))
+    return problems, figures
+
+
+def check_bytes(figures, precision):
+    """Problems; adds an atom's bytes to the figures."""
+    problems = []
+    for (large, small), limit in BYTES.items():
+        many, few = (figures.get(f"{name} {precision}") for name in (large, small))
+        if not many or not few:
+            continue
+        many["atom_bytes"] = round((many["bytes"]-few["bytes"])/(many["atoms"]-few["atoms"]))
+        if many["atom_bytes"] > limit*(2 if precision == "double" else 1):
+            problems.append(f"{large}: an atom takes {many['atom_bytes']} bytes of device memory")
+    return problems
+
+
+def check_device(options, wheels, capability):
+    """(problems, {case: figures}, {image: precision}) of one compute capability; problems are
+    (what, where). Mixed precision counts as single: the networks compute in float in both."""
+    try:
+        cases = split_cases(run_steps(options, wheels, capability))
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return [(str(error), capability)], {}, set()
+    problems, figures, images = [], {}, set()
+    precisions = DEVICES[capability]
+    for name in FEW_CASES if len(precisions) == 1 else CASES:
+        for precision in precisions if name in CASES else ():
+            where = f"{capability} {precision}"
+            if (name, precision) not in cases:
+                problems.append((f"{name}: was not run", where))
+                continue
+            found, figures[f"{name} {precision}"] = check_case(name, precision, cases)
+            problems += [(f"{name}: {text}", where) for text in found]
+    for precision in precisions:
+        problems += [(text, f"{capability} {precision}")
+                     for text in check_bytes(figures, precision)]
+    for (name, precision), case in cases.items():
+        images |= {(image, "double" if precision == "double" else "single")
+                   for image in case.images}
+    return problems, figures, images
+
+
+# ------------------------------------------------------------------------ a test program
+
+
+def check_suite(options, wheels, precision):
+    """Problems of a run of the test program that are not its numbers."""
+    try:
+        result, lines = run_program(options, wheels, f"suite-{precision}",
+                                    [options.suite, precision], PRETEND_CUDA_QUIET="1")
+    except subprocess.TimeoutExpired as error:
+        return [str(error)]
+    problems = sorted({" ".join(words) for words in lines})
+    problems += re.findall(r"exception: .*(?:kernel|compil|CUDA|initialized|plugin).*",
+                           result.stdout)
+    if result.returncode not in (0, 1) or "checks," not in result.stdout:
+        problems.append(f"exit status {result.returncode}: {result.stdout[-500:]}")
+    return problems
+
+
+def run_suite(options, wheels):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda p: check_suite(options, wheels, p), SUITE_PRECISIONS))
+    for precision, problems in zip(SUITE_PRECISIONS, found):
+        for text in problems:
+            print(f"FAILED: {precision}: {text}")
+    print(f"{os.path.basename(options.suite)} in {len(found)} precisions, "
+          f"{sum(map(len, found))} problems")
+    return 1 if any(found) else 0
+
+
+# ------------------------------------------------------------------------------ kernels
+
+
+def assemble(ptxas, capability, image):
+    """[(kernel, registers, bytes spilled, bytes of shared memory)] or the error, of one image."""
+    known = f"{image}.sm_{capability}.json"
+    if os.path.exists(known):
+        with open(known) as file:
+            return json.load(file)
+    result = subprocess.run([ptxas, "-v", f"-arch=sm_{capability}", image, "-o", os.devnull],
+                            text=True, capture_output=True)
+    if result.returncode != 0:
+        return f"ptxas -arch=sm_{capability}: {result.stderr.strip()[:500]}"
+    kernels, name, spilled = [], None, 0
+    for line in result.stderr.splitlines():
+        if match := re.search(r"Compiling entry function '(\w+)'", line):
+            name, spilled = match[1], 0
+        elif match := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
+            spilled = int(match[1])+int(match[2])
+        elif (match := re.search(r"Used (\d+) registers", line)) and name:
+            shared = re.search(r"(\d+) bytes smem", line)
+            kernels.append((name, int(match[1]), spilled, int(shared[1]) if shared else 0))
+    with open(known, "w") as file:
+        json.dump(kernels, file)
+    return kernels
+
+
+def our_images(options, capability, images):
+    """{file with kernels of ours: precisions}, named by their content; they stay for next time."""
+    known = os.path.join(options.work, "ptx")
+    os.makedirs(known, exist_ok=True)
+    found = collections.defaultdict(set)
+    for image, precision in images:
+        with open(os.path.join(options.work, f"images-{capability}", image), "rb") as file:
+            text = file.read()
+        if b".entry mlff" in text:
+            name = os.path.join(known, hashlib.sha256(text).hexdigest()+".ptx")
+            with open(name, "wb") as file:
+                file.write(text)
+            found[name].add(precision)
+    return found
+
+
+def check_kernels(options, ptxas, images, pool):
+    """(problems, {kernel: {"CAPABILITY PRECISION": [registers, spilled, shared]}}), the most of all
+    variants; images: {capability: {(image, precision)}}."""
+    jobs = {pool.submit(assemble, ptxas, capability, image): (capability, precisions)
+            for capability in images
+            for image, precisions in our_images(options, capability, images[capability]).items()}
+    problems, table = [], {}
+    for job in concurrent.futures.as_completed(jobs):
+        (capability, precisions), kernels = jobs[job], job.result()
+        if isinstance(kernels, str):
+            problems.append(kernels)
+            continue
+        for name, *figures in kernels:
+            for precision in precisions:
+                row = table.setdefault(name, {}).setdefault(f"{capability} {precision}", [0, 0, 0])
+                row[:] = map(max, row, figures)
+    for name, row in sorted(table.items()):
+        spilled = {where: figures[1] for where, figures in row.items() if figures[1] > 0}
+        if spilled:
+            problems.append(f"{name} spills registers (bytes by capability: {spilled})")
+    for name in HOT:
+        missing = [c for c in images if f"{c} single" not in table.get(name, {})]
+        if missing:
+            problems.append(f"{name}: not compiled for {', '.join(missing)} in single precision")
+    return problems, table
+
+
+# ------------------------------------------------------------------------------- report
+
+
+def print_steps(figures):
+    """One row a System: the most in any precision on any device."""
+    rows = {}
+    for name, found in figures:
+        row = rows.setdefault(name.split()[0], {})
+        for key, value in found.items():
+            if key == "atom_bytes":
+                key += name.endswith("double")*" double"
+            if key != "kernels":
+                row[key] = max(row.get(key, 0), value)
+    print(f"{'a step, forces only':22s}{'atoms':>6s}{'ours':>6s}{'all':>6s}{'queued':>8s}"
+          f"{'blocking':>10s}{'waits':>7s}{'old':>5s}   energy: ours, blocking, waits"
+          "   bytes an atom: single, double")
+    for name, row in rows.items():
+        if row:
+            memory = ("" if "atom_bytes" not in row else
+                      f"   {row['atom_bytes']:22d}, {row.get('atom_bytes double', 0)}")
+            print(f"  {name:20s}{row['atoms']:6d}{row['ours']:6d}{row['launches']:6d}"
+                  f"{row['queued']:8d}{row['blocking']:10d}{row['waits']:7d}{row['old waits']:5d}"
+                  f"   {row['energy_ours']:12d}, {row['energy_blocking']:8d}, "
+                  f"{row['energy_waits']:5d}{memory}")
+
+
+def print_kernels(table):
+    columns = [f"{c} {p}" for p in ("single", "double") for c in DEVICES
+               if any(f"{c} {p}" in row for row in table.values())]
+    print("registers, and bytes spilled where there are any; shared memory: the most of all "
+          "variants")
+    print(f"  {'kernel':30s}" + "".join(f"{c:>12s}" for c in columns) + f"{'shared':>9s}")
+    for name, row in sorted(table.items()):
+        cells = [f"{row[c][0]}{'+'+str(row[c][1]) if row[c][1] else ''}" if c in row else "-"
+                 for c in columns]
+        print(f"  {name:30s}" + "".join(f"{cell:>12s}" for cell in cells)
+              + f"{max(figures[2] for figures in row.values()):9d}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--program", help="cuda_steps")
+    parser.add_argument("--suite", help="instead: a test program that takes a precision")
+    parser.add_argument("--libraries", required=True, help="folder of the pretend libraries")
+    parser.add_argument("--wheels", required=True,
+                        help="folder with the wheels of tests/cuda/requirements.txt")
+    parser.add_argument("--work", required=True, help="folder to write to")
+    parser.add_argument("--capabilities", nargs="+", default=list(DEVICES), choices=list(DEVICES))
+    options = parser.parse_args()
+    wheels = find_wheels(options.wheels)
+    if wheels is None:
+        print(f"skipped: no OpenMM CUDA platform, NVRTC and ptxas in {options.wheels}: pip "
+              "install --no-deps --target there -r tests/cuda/requirements.txt")
+        return SKIPPED
+    os.makedirs(options.work, exist_ok=True)
+    if options.suite:
+        return run_suite(options, wheels)
+    full_size.write_models(options.work)
+    problems, report, images = collections.defaultdict(list), {}, {}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {c: pool.submit(check_device, options, wheels, c) for c in options.capabilities}
+        for capability, job in jobs.items():
+            found, report[capability], images[capability] = job.result()
+            for what, where in found:
+                problems[what].append(where)
+        found, kernels = check_kernels(options, wheels[2], images, pool)
+        problems.update((what, []) for what in found)
+    print_steps([item for found in report.values() for item in found.items()])
+    print_kernels(kernels)
+    with open(os.path.join(options.work, "report.json"), "w") as file:
+        json.dump({"steps": report, "kernels": kernels, "problems": problems}, file, indent=1)
+    for what, where in problems.items():
+        print("FAILED:", what, f"(capabilities: {', '.join(where)})" if where else "")
+    print(f"{len(report)} devices, {sum(map(len, report.values()))} Systems, {len(kernels)} "
+          f"kernels, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,740 @@
+/*
+ * A pretend CUDA driver, libcuda.so.1: OpenMM's CUDA platform and plugins of it run on a machine
+ * without a GPU, in all but the kernels themselves.
+ *
+ * The code on the host runs as it is, the real compiler (NVRTC) compiles every kernel, and each
+ * call is checked more strictly than by a real driver. Kernels do nothing: numbers mean nothing.
+ * Memory of the device cannot be touched by the host and starts as zeros.
+ *
+ * Read from the environment:
+ *   PRETEND_CUDA_CAPABILITY   of the device: 90 (the default) is 9.0
+ *   PRETEND_CUDA_DEVICES      number of devices; 1 is the default
+ *   PRETEND_CUDA_QUIET        1: the log gets refused calls only
+ *   PRETEND_CUDA_LOG          file to write; one event a line, fields separated by blanks:
+ *       launch KERNEL GRID BLOCK SHARED STREAM   threads in all dimensions, bytes of dynamic memory
+ *       copy KIND BYTES STREAM blocking|queued   HtoD, DtoH, DtoD
+ *       record EVENT
+ *       wait stream|context|event EVENT
+ *       allocate device|host BYTES
+ *       free device|host BYTES
+ *       module FILE [IMAGE]                      IMAGE: the copy's name in PRETEND_CUDA_IMAGES
+ *       context created|destroyed N M            allocations of device and host left behind
+ *       mark TEXT                                of pretend_cuda_mark()
+ *       refused TEXT                             a call that failed, and why
+ *   PRETEND_CUDA_IMAGES       folder to copy the image (PTX) of every module to
+ *
+ * Only what is called so far exists here: loading a library that calls more fails.
+ */
+#define _GNU_SOURCE  // process_vm_readv
+#include <cuda.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#undef cuCtxCreate
+#define VISIBLE __attribute__((visibility("default")))
+
+enum {MAX_PARAMETERS = 64, MAX_NAME = 256, MAX_DEPTH = 32, DRIVER_VERSION = 13000};
+enum {STATIC_SHARED = 48*1024, BLOCK_THREADS = 1024};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int setting(const char *name, int otherwise) {
+    const char *text = getenv(name);
+    return text != NULL ? atoi(text) : otherwise;
+}
+
+/* --------------------------------------------------------------------------------- log -- */
+
+static void say(const char *format, ...) {
+    static FILE *file;
+    const char *name = getenv("PRETEND_CUDA_LOG");
+    const bool refused = strncmp(format, "refused", strlen("refused")) == 0;
+    if (name == NULL || (!refused && setting("PRETEND_CUDA_QUIET", 0)))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&lock);
+    if (file == NULL)
+        file = fopen(name, "a");
+    if (file != NULL) {
+        vfprintf(file, format, arguments);
+        fputc('\n', file);
+        if (strncmp(format, "launch", strlen("launch")) != 0)
+            fflush(file);
+    }
+    pthread_mutex_unlock(&lock);
+    va_end(arguments);
+}
+
+#define REFUSE(code, ...) (say("refused " __VA_ARGS__), (code))
+
+/* Programs find it by dlsym(): says what they are about to do. */
+VISIBLE void pretend_cuda_mark(const char *text);
+VISIBLE void pretend_cuda_mark(const char *text) {
+    say("mark %s", text);
+}
+
+/* ---------------------------------------------------------------------------- contexts -- */
+
+typedef struct {
+    bool alive;
+    int device;
+} context;
+
+static _Thread_local context *current[MAX_DEPTH];
+static _Thread_local int depth;
+
+static context *current_context(void) {
+    return depth > 0 ? current[depth-1] : NULL;
+}
+
+#define NEED_CONTEXT(call)                                                                        \
+    do {                                                                                          \
+        if (current_context() == NULL)                                                            \
+            return REFUSE(CUDA_ERROR_INVALID_CONTEXT, "%s: no context is current", call);         \
+    } while (0)
+
+/* ------------------------------------------------------------------------------ memory -- */
+
+/* Device addresses lie in a range that nobody may touch; the content is RANGE bytes further on. */
+static const size_t RANGE = (size_t) 32 << 30;
+static const size_t ALIGNMENT = 512;
+
+typedef struct {
+    uintptr_t begin;
+    size_t size;
+    context *owner;
+    bool on_host, alive;
+} block;
+
+static block *blocks;
+static size_t n_blocks, block_capacity;
+static uintptr_t device_begin, device_next;
+
+static bool reserve_range(void) {
+    if (device_begin != 0)
+        return true;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    char *range = mmap(NULL, 2*RANGE, PROT_NONE, flags, -1, 0);
+    if (range == MAP_FAILED || mprotect(range+RANGE, RANGE, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    device_begin = device_next = (uintptr_t) range;
+    return true;
+}
+
+/* The block that an address lies in, NULL if there is none. The lock is held. */
+static block *find_block(uintptr_t address) {
+    for (size_t b = n_blocks; b-- > 0;)
+        if (blocks[b].alive && address-blocks[b].begin < blocks[b].size)
+            return &blocks[b];
+    return NULL;
+}
+
+static bool add_block(uintptr_t begin, size_t size, bool on_host) {
+    if (n_blocks == block_capacity) {
+        const size_t capacity = 2*block_capacity+64;
+        block *larger = realloc(blocks, capacity*sizeof *larger);
+        if (larger == NULL)
+            return false;
+        blocks = larger;
+        block_capacity = capacity;
+    }
+    blocks[n_blocks++] = (block) {begin, size, current_context(), on_host, true};
+    return true;
+}
+
+/* Bytes from an address to the end of its block, 0 if it is in none of this kind. */
+static size_t room(uintptr_t address, bool on_host) {
+    pthread_mutex_lock(&lock);
+    const block *b = find_block(address);
+    const size_t bytes = b != NULL && b->on_host == on_host ? b->begin+b->size-address : 0;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
+VISIBLE CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
+    NEED_CONTEXT("cuMemAlloc");
+    if (size == 0)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuMemAlloc: 0 bytes");
+    pthread_mutex_lock(&lock);
+    const size_t step = (size/ALIGNMENT+2)*ALIGNMENT;  // a gap behind every block
+    const bool done = reserve_range() && device_next+step <= device_begin+RANGE
+        && add_block(device_next, size, false);
+    if (done) {
+        *address = device_next;
+        device_next += step;
+    }
+    pthread_mutex_unlock(&lock);
+    say("allocate device %zu", size);
+    return done ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+VISIBLE CUresult cuMemHostAlloc(void **memory, size_t size, unsigned flags) {
+    NEED_CONTEXT("cuMemHostAlloc");
+    (void) flags;
+    if (size == 0)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuMemHostAlloc: 0 bytes");
+    *memory = calloc(1, size);
+    pthread_mutex_lock(&lock);
+    const bool done = *memory != NULL && add_block((uintptr_t) *memory, size, true);
+    pthread_mutex_unlock(&lock);
+    say("allocate host %zu", size);
+    return done ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult release(uintptr_t begin, bool on_host, const char *call) {
+    NEED_CONTEXT(call);
+    pthread_mutex_lock(&lock);
+    block *b = find_block(begin);
+    const bool found = b != NULL && b->begin == begin && b->on_host == on_host;
+    const bool own = found && b->owner == current_context();
+    const size_t size = found ? b->size : 0;
+    if (own)
+        b->alive = false;
+    pthread_mutex_unlock(&lock);
+    if (!found)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "%s: not the start of a live allocation", call);
+    if (!own)
+        return REFUSE(CUDA_ERROR_INVALID_CONTEXT, "%s: memory of another context", call);
+    if (on_host)
+        free((void *) begin);
+    say("free %s %zu", on_host ? "host" : "device", size);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuMemFree_v2(CUdeviceptr address) {
+    return release(address, false, "cuMemFree");
+}
+
+VISIBLE CUresult cuMemFreeHost(void *memory) {
+    return release((uintptr_t) memory, true, "cuMemFreeHost");
+}
+
+VISIBLE CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *memory, unsigned flags) {
+    (void) flags;
+    if (room((uintptr_t) memory, true) == 0)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuMemHostGetDevicePointer: not page-locked");
+    *address = (CUdeviceptr) memory;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxCreate_v2(CUcontext *out, unsigned flags, CUdevice device) {
+    (void) flags;
+    context *made = calloc(1, sizeof *made);
+    if (made == NULL || depth == MAX_DEPTH)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *made = (context) {true, device};
+    current[depth++] = made;
+    *out = (CUcontext) made;
+    say("context created");
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxCreate_v4(CUcontext *out, CUctxCreateParams *parameters, unsigned flags,
+                                CUdevice device) {
+    (void) parameters;
+    return cuCtxCreate_v2(out, flags, device);
+}
+
+VISIBLE CUresult cuCtxDestroy_v2(CUcontext handle) {
+    context *destroyed = (context *) handle;
+    int left[2] = {0, 0};
+    pthread_mutex_lock(&lock);
+    for (size_t b = 0; b < n_blocks; b++)
+        if (blocks[b].alive && blocks[b].owner == destroyed) {
+            left[blocks[b].on_host]++;
+            blocks[b].alive = false;
+        }
+    pthread_mutex_unlock(&lock);
+    destroyed->alive = false;
+    if (current_context() == destroyed)
+        depth--;
+    say("context destroyed %d %d", left[0], left[1]);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxPushCurrent_v2(CUcontext handle) {
+    context *pushed = (context *) handle;
+    if (pushed == NULL || !pushed->alive || depth == MAX_DEPTH)
+        return REFUSE(CUDA_ERROR_INVALID_CONTEXT, "cuCtxPushCurrent: not a live context");
+    current[depth++] = pushed;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxPopCurrent_v2(CUcontext *handle) {
+    NEED_CONTEXT("cuCtxPopCurrent");
+    *handle = (CUcontext) current[--depth];
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxSetCurrent(CUcontext handle) {
+    if (depth == 0)
+        depth = 1;
+    current[depth-1] = (context *) handle;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxSynchronize(void) {
+    NEED_CONTEXT("cuCtxSynchronize");
+    say("wait context");
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxSetCacheConfig(CUfunc_cache config) {
+    (void) config;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
+    (void) peer, (void) flags;
+    return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+}
+
+/* ------------------------------------------------------------------------------ copies -- */
+
+typedef enum {HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE} direction;
+
+/* Where the content of an address is; of one on the host, there. */
+static void *content_of(uintptr_t address, bool on_device) {
+    return (void *) (on_device ? address+RANGE : address);
+}
+
+/* A copy that is queued from or to memory that is not page-locked counts as blocking. */
+static CUresult copy(direction kind, uintptr_t to, uintptr_t from, size_t bytes, CUstream stream,
+                     bool blocking) {
+    static const char *const name[] = {"HtoD", "DtoH", "DtoD"};
+    NEED_CONTEXT("cuMemcpy");
+    const bool to_device = kind != DEVICE_TO_HOST, from_device = kind != HOST_TO_DEVICE;
+    if ((to_device && room(to, false) < bytes) || (from_device && room(from, false) < bytes))
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "copy %s: %zu bytes reach beyond an allocation",
+                      name[kind], bytes);
+    const uintptr_t host = to_device ? from : to;
+    if (kind != DEVICE_TO_DEVICE && room(host, true) < bytes)
+        blocking = true;
+    memmove(content_of(to, to_device), content_of(from, from_device), bytes);
+    say("copy %s %zu %p %s", name[kind], bytes, (void *) stream, blocking ? "blocking" : "queued");
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) {
+    return copy(HOST_TO_DEVICE, to, (uintptr_t) from, bytes, NULL, true);
+}
+
+VISIBLE CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t bytes) {
+    return copy(DEVICE_TO_HOST, (uintptr_t) to, from, bytes, NULL, true);
+}
+
+VISIBLE CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream s) {
+    return copy(HOST_TO_DEVICE, to, (uintptr_t) from, bytes, s, false);
+}
+
+VISIBLE CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream s) {
+    return copy(DEVICE_TO_HOST, (uintptr_t) to, from, bytes, s, false);
+}
+
+VISIBLE CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream s) {
+    return copy(DEVICE_TO_DEVICE, to, from, bytes, s, false);
+}
+
+VISIBLE CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream s) {
+    const bool to_device = room(to, false) > 0, from_device = room(from, false) > 0;
+    if (!to_device && !from_device)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuMemcpyAsync: no address is on the device");
+    return copy(!to_device ? DEVICE_TO_HOST : from_device ? DEVICE_TO_DEVICE : HOST_TO_DEVICE,
+                to, from, bytes, s, false);
+}
+
+/* ----------------------------------------------------------------------------- modules -- */
+
+typedef struct {
+    char *ptx;
+} module;
+
+typedef struct {
+    char name[MAX_NAME];
+    int n_parameters;
+    struct {
+        size_t size;    // bytes
+        bool pointer;   // into memory of the device
+    } parameter[MAX_PARAMETERS];
+    int static_shared;  // bytes
+    int block_threads;
+} function;
+
+static char *read_text(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return NULL;
+    char *text = NULL;
+    if (fseek(file, 0, SEEK_END) == 0) {
+        const long size = ftell(file);
+        rewind(file);
+        text = size > 0 ? calloc((size_t) size+1, 1) : NULL;
+        if (text != NULL && fread(text, 1, (size_t) size, file) != (size_t) size) {
+            free(text);
+            text = NULL;
+        }
+    }
+    fclose(file);
+    return text;
+}
+
+/* The copy's name, "" without a copy. */
+static void keep_image(const char *ptx, char *name, size_t size) {
+    static int n_images;
+    const char *folder = getenv("PRETEND_CUDA_IMAGES");
+    name[0] = '\0';
+    if (folder == NULL)
+        return;
+    pthread_mutex_lock(&lock);
+    const int number = n_images++;
+    pthread_mutex_unlock(&lock);
+    char path[4096];
+    snprintf(name, size, "%d-%03d.ptx", (int) getpid(), number);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    if (file != NULL) {
+        fputs(ptx, file);
+        fclose(file);
+    }
+}
+
+static CUresult load(CUmodule *out, char *ptx, const char *name) {
+    if (ptx == NULL)
+        return CUDA_ERROR_FILE_NOT_FOUND;
+    module *made = calloc(1, sizeof *made);
+    if (made == NULL || strstr(ptx, ".entry") == NULL) {
+        free(ptx);
+        free(made);
+        return REFUSE(CUDA_ERROR_INVALID_IMAGE, "module %s: no PTX with kernels", name);
+    }
+    made->ptx = ptx;
+    *out = (CUmodule) made;
+    char image[64];
+    keep_image(ptx, image, sizeof image);
+    say("module %s %s", name, image);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuModuleLoad(CUmodule *out, const char *path) {
+    NEED_CONTEXT("cuModuleLoad");
+    return load(out, read_text(path), path);
+}
+
+VISIBLE CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned n_options,
+                                    CUjit_option *options, void **values) {
+    NEED_CONTEXT("cuModuleLoadDataEx");
+    (void) n_options, (void) options, (void) values;
+    return load(out, strdup(image), "(memory)");
+}
+
+/* Size of one element of a type: ".u64" is 8. */
+static size_t type_size(const char *declaration) {
+    static const struct {const char *name; size_t size;} types[] = {
+        {".b8", 1}, {".u8", 1}, {".s8", 1}, {".b16", 2}, {".u16", 2}, {".s16", 2}, {".b32", 4},
+        {".u32", 4}, {".s32", 4}, {".f32", 4}, {".b64", 8}, {".u64", 8}, {".s64", 8}, {".f64", 8}};
+    for (size_t t = 0; t < sizeof types/sizeof types[0]; t++) {
+        const char *found = strstr(declaration, types[t].name);
+        if (found != NULL && strchr(" \t", found[strlen(types[t].name)]) != NULL)
+            return types[t].size;
+    }
+    return 0;
+}
+
+/* ".align 16 .b8 name[32]" has 32 bytes. */
+static size_t declared_size(const char *declaration) {
+    const char *bracket = strchr(declaration, '[');
+    return type_size(declaration)*(bracket != NULL ? strtoul(bracket+1, NULL, 10) : 1);
+}
+
+/* A copy of the text up to one of the characters, or its end. */
+static void head(char *out, size_t size, const char *text, const char *end) {
+    const size_t length = strcspn(text, end);
+    snprintf(out, size, "%.*s", (int) (length < size ? length : size-1), text);
+}
+
+/* The kernel uses a parameter as an address: it is loaded into a register,
+       ld.param.u64  %rd5, [NAME_param_1];
+   and that is made an address of global memory,
+       cvta.to.global.u64  %rd11, %rd5; */
+static bool is_pointer(const function *f, int p, const char *body, const char *end) {
+    char operand[MAX_NAME+32], line[MAX_NAME], source[MAX_NAME];
+    snprintf(operand, sizeof operand, ", [%s_param_%d];", f->name, p);
+    const char *load = strstr(body, operand);
+    if (load == NULL || load > end)
+        return false;
+    const char *name = load;
+    while (name[-1] != ' ' && name[-1] != '\t')
+        name--;
+    snprintf(source, sizeof source, ", %.*s", (int) (load-name), name);
+    for (const char *use = load; (use = strstr(use, "cvta.to.global.u64")) && use < end; use++) {
+        head(line, sizeof line, use, ";");
+        if (strcmp(line+strlen(line)-strlen(source), source) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void read_parameters(function *f, const char *entry, const char *end) {
+    const char *list = entry+strcspn(entry, "(")+1;
+    char text[MAX_NAME];
+    while (f->n_parameters < MAX_PARAMETERS && (list += strspn(list, " \t\n,"), *list == '.')) {
+        const int p = f->n_parameters++;
+        head(text, sizeof text, list, ",)");
+        f->parameter[p].size = declared_size(text);
+        f->parameter[p].pointer = f->parameter[p].size == 8 && is_pointer(f, p, entry, end);
+        list += strcspn(list, ",)");
+    }
+}
+
+/* Directives before the body, and the shared memory that the body declares. */
+static void read_limits(function *f, const char *from, const char *end) {
+    char text[MAX_NAME];
+    const char *found = strstr(from, ".maxntid");
+    f->block_threads = BLOCK_THREADS;
+    if (found != NULL && found < end && found < strchr(from, '{')) {
+        int x = 1, y = 1, z = 1;
+        sscanf(found+strlen(".maxntid"), "%d , %d , %d", &x, &y, &z);
+        f->block_threads = x*y*z;
+    }
+    for (found = from; (found = strstr(found, ".shared .align")) != NULL && found < end; found++) {
+        head(text, sizeof text, found, ";");
+        f->static_shared += (int) declared_size(text);
+    }
+}
+
+/* The text of a kernel, from its name on; NULL if there is none. */
+static const char *find_entry(const char *ptx, const char *name) {
+    char found[MAX_NAME];
+    while ((ptx = strstr(ptx, ".entry ")) != NULL) {
+        ptx += strlen(".entry ");
+        head(found, sizeof found, ptx, "( \t\n");
+        if (strcmp(found, name) == 0)
+            return ptx;
+    }
+    return NULL;
+}
+
+VISIBLE CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const char *name) {
+    const char *entry = find_entry(((module *) handle)->ptx, name);
+    if (entry == NULL)
+        return REFUSE(CUDA_ERROR_NOT_FOUND, "cuModuleGetFunction: no kernel %s", name);
+    const char *next = strstr(entry, ".entry ");
+    const char *end = next != NULL ? next : entry+strlen(entry);
+    function *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    snprintf(made->name, sizeof made->name, "%s", name);
+    read_parameters(made, entry, end);
+    read_limits(made, entry, end);
+    *out = (CUfunction) made;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle) {
+    const function *f = (const function *) handle;
+    if (attribute == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)
+        *value = f->block_threads;
+    else if (attribute == CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)
+        *value = f->static_shared;
+    else
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuFuncGetAttribute: attribute %d", attribute);
+    return CUDA_SUCCESS;
+}
+
+/* ---------------------------------------------------------------------------- launches -- */
+
+/* Copy pieces of this process's memory that may not be there; returns the bytes copied, which end
+   at the first piece that cannot be read. */
+static size_t peek(void *to, const struct iovec *pieces, int n_pieces, size_t bytes) {
+    const struct iovec here = {to, bytes};
+    const ssize_t copied = process_vm_readv(getpid(), &here, 1, pieces, (size_t) n_pieces, 0);
+    return copied > 0 ? (size_t) copied : 0;
+}
+
+/* Each parameter has an argument, and each pointer points to memory of the device, or is zero. */
+static CUresult check_arguments(const function *f, void **arguments) {
+    void *place[MAX_PARAMETERS];
+    struct iovec pieces[MAX_PARAMETERS];
+    char values[4096];
+    size_t total = 0, copied, begin = 0;
+    const struct iovec list = {arguments, (size_t) f->n_parameters*sizeof place[0]};
+    if (f->n_parameters == 0)
+        return CUDA_SUCCESS;
+    const int n_listed = (int) (peek(place, &list, 1, list.iov_len)/sizeof place[0]);
+    for (int p = 0; p < n_listed; p++) {
+        pieces[p] = (struct iovec) {place[p], f->parameter[p].size};
+        total += f->parameter[p].size;
+    }
+    copied = total <= sizeof values ? peek(values, pieces, n_listed, total) : 0;
+    for (int p = 0; p < f->n_parameters; begin += f->parameter[p++].size) {
+        uintptr_t address = 0;
+        if (p >= n_listed || begin+f->parameter[p].size > copied)
+            return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: argument %d is missing", f->name,
+                          p);
+        if (f->parameter[p].pointer)
+            memcpy(&address, values+begin, sizeof address);
+        if (address != 0 && room(address, false) == 0 && room(address, true) == 0)
+            return REFUSE(CUDA_ERROR_INVALID_VALUE,
+                          "launch %s: argument %d, 0x%zx, is not memory of the device", f->name, p,
+                          (size_t) address);
+    }
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuLaunchKernel(CUfunction handle, unsigned grid_x, unsigned grid_y,
+                                unsigned grid_z, unsigned block_x, unsigned block_y,
+                                unsigned block_z, unsigned shared, CUstream stream,
+                                void **arguments, void **extra) {
+    NEED_CONTEXT("cuLaunchKernel");
+    const function *f = (const function *) handle;
+    const size_t grid = (size_t) grid_x*grid_y*grid_z, threads = (size_t) block_x*block_y*block_z;
+    (void) extra;
+    if (grid == 0 || grid_x > INT32_MAX || grid_y > 65535 || grid_z > 65535)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: grid of %u x %u x %u blocks", f->name,
+                      grid_x, grid_y, grid_z);
+    if (threads == 0 || threads > (size_t) f->block_threads || block_z > 64)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: block of %u x %u x %u, limit %d",
+                      f->name, block_x, block_y, block_z, f->block_threads);
+    if (f->static_shared+(size_t) shared > STATIC_SHARED)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: %zu bytes of shared memory", f->name,
+                      f->static_shared+(size_t) shared);
+    const CUresult result = check_arguments(f, arguments);
+    if (result == CUDA_SUCCESS)
+        say("launch %s %zu %zu %u %p", f->name, grid, threads, shared, (void *) stream);
+    return result;
+}
+
+/* ------------------------------------------------------------------- streams and events -- */
+
+VISIBLE CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
+    NEED_CONTEXT("cuStreamCreate");
+    (void) flags;
+    *stream = calloc(1, 1);
+    return *stream != NULL ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+VISIBLE CUresult cuStreamDestroy_v2(CUstream stream) {
+    free(stream);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuStreamSynchronize(CUstream stream) {
+    NEED_CONTEXT("cuStreamSynchronize");
+    (void) stream;
+    say("wait stream");
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
+    (void) stream, (void) event, (void) flags;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuEventCreate(CUevent *event, unsigned flags) {
+    NEED_CONTEXT("cuEventCreate");
+    (void) flags;
+    *event = calloc(1, 1);
+    return *event != NULL ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+VISIBLE CUresult cuEventDestroy_v2(CUevent event) {
+    free(event);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuEventRecord(CUevent event, CUstream stream) {
+    (void) stream;
+    say("record %p", (void *) event);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuEventSynchronize(CUevent event) {
+    say("wait event %p", (void *) event);
+    return CUDA_SUCCESS;
+}
+
+/* ----------------------------------------------------------------------------- devices -- */
+
+VISIBLE CUresult cuInit(unsigned flags) {
+    (void) flags;
+    return setting("PRETEND_CUDA_DEVICES", 1) > 0 ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+
+VISIBLE CUresult cuDriverGetVersion(int *version) {
+    *version = DRIVER_VERSION;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuDeviceGetCount(int *count) {
+    *count = setting("PRETEND_CUDA_DEVICES", 1);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuDeviceGet(CUdevice *device, int index) {
+    *device = index;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuDeviceGetName(char *name, int size, CUdevice device) {
+    (void) device;
+    snprintf(name, (size_t) size, "pretend device");
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuDeviceCanAccessPeer(int *possible, CUdevice device, CUdevice peer) {
+    (void) device, (void) peer;
+    *possible = 0;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice device) {
+    const int capability = setting("PRETEND_CUDA_CAPABILITY", 90);
+    (void) device;
+    switch (attribute) {
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = capability/10; break;
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = capability%10; break;
+        case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 132; break;
+        case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: *value = 1000000; break;  // kHz
+        case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK: *value = STATIC_SHARED; break;
+        case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = BLOCK_THREADS; break;
+        case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X: *value = BLOCK_THREADS; break;
+        case CU_DEVICE_ATTRIBUTE_WARP_SIZE: *value = 32; break;
+        default:
+            return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuDeviceGetAttribute: %d", attribute);
+    }
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuGetErrorName(CUresult error, const char **name) {
+    switch (error) {
+        case CUDA_SUCCESS: *name = "CUDA_SUCCESS"; break;
+        case CUDA_ERROR_INVALID_VALUE: *name = "CUDA_ERROR_INVALID_VALUE"; break;
+        case CUDA_ERROR_OUT_OF_MEMORY: *name = "CUDA_ERROR_OUT_OF_MEMORY"; break;
+        case CUDA_ERROR_NO_DEVICE: *name = "CUDA_ERROR_NO_DEVICE"; break;
+        case CUDA_ERROR_INVALID_CONTEXT: *name = "CUDA_ERROR_INVALID_CONTEXT"; break;
+        case CUDA_ERROR_INVALID_IMAGE: *name = "CUDA_ERROR_INVALID_IMAGE"; break;
+        case CUDA_ERROR_NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
+        default: *name = "an error of the pretend driver"; break;
+    }
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuProfilerStop(void) {
+    return CUDA_SUCCESS;
+}
+
+/* NVRTC opens libcuda.so.1 by itself, if there is one, and calls this without a check. */
+VISIBLE CUresult cuGetExportTable(const void **table, const CUuuid *id) {
+    (void) id;
+    *table = NULL;
+    return CUDA_ERROR_NOT_SUPPORTED;
+}

@@ -1,0 +1,653 @@
+/*
+ * Coulomb and dispersion on the device against ref_longrange_evaluate(): energies of each term,
+ * dE/dq, forces at fixed charges. Pair lists come from the reference platform, so that nothing else
+ * of the device has part in it. Tables of dispersion are made up; the published one is tried too
+ * where it is at hand.
+ */
+#include "CommonLongRange.h"
+#include "DeviceProbe.h"
+extern "C" {
+#include "../../platforms/reference/longrange/ref_longrange.h"
+}
+#include "mlff_reference.h"
+#include "openmm/common/ContextSelector.h"
+#include <algorithm>
+#include <random>
+
+using namespace mlfftest;
+
+static const double MESSAGE_RANGE = 5, SKIN = 0.4;  // angstrom
+static string precision = "mixed";
+static std::unique_ptr<Device> device;  // what is in its Context does not matter
+static std::mt19937 generator;
+
+static double uniform(double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(generator);
+}
+
+/* What a float holds of a number, so that both sides work on the same positions and charges. */
+static double asInput(double x) {
+    return precision == "single" ? (float) x : x;
+}
+
+// ------------------------------------------------------------------------------ systems
+
+struct Molecules {
+    vector<int> species, region, first;
+    vector<Vec3> x;         // nm
+    vector<double> q;
+    Vec3 box[3];            // nm
+    bool periodic = false;
+
+    int size() const {
+        return (int) species.size();
+    }
+};
+
+static const int ELEMENTS[] = {1, 6, 7, 8, 16};
+
+static bool tooClose(const Molecules& m, int region, const Vec3& x) {
+    for (int i = 0; i < m.size(); i++)
+        for (int k = 0; k < 27; k++) {
+            const Vec3 image = m.box[0]*(k%3-1)+m.box[1]*(k/3%3-1)+m.box[2]*(k/9-1);
+            if (m.region[i] == region && norm(m.x[i]+(m.periodic ? image : Vec3())-x) < 0.1)
+                return true;
+        }
+    return false;
+}
+
+/* Atoms of regions of these sizes, anywhere in and around a box of this size, nm. */
+static Molecules makeMolecules(const vector<int>& sizes, bool periodic, double size) {
+    Molecules m;
+    m.periodic = periodic;
+    m.box[0] = Vec3(size, 0, 0);
+    m.box[1] = Vec3(0.31*size, 1.1*size, 0);
+    m.box[2] = Vec3(-0.23*size, 0.17*size, 0.9*size);
+    if (precision == "single")
+        for (Vec3& v : m.box)
+            v = Vec3((float) v[0], (float) v[1], (float) v[2]);
+    for (size_t r = 0; r < sizes.size(); r++) {
+        m.first.push_back(m.size());
+        for (int k = 0; k < sizes[r];) {
+            Vec3 x = m.box[0]*uniform(0, 1)+m.box[1]*uniform(0, 1)+m.box[2]*uniform(0, 1);
+            if (tooClose(m, (int) r, x))
+                continue;
+            if (periodic && k%5 == 0)
+                x += m.box[0]-m.box[2];
+            m.x.push_back(Vec3(asInput(x[0]), asInput(x[1]), asInput(x[2])));
+            m.q.push_back(asInput(uniform(-0.7, 0.8)));
+            m.species.push_back(ELEMENTS[generator()%5]);
+            m.region.push_back((int) r);
+            k++;
+        }
+    }
+    m.first.push_back(m.size());
+    return m;
+}
+
+/* A dispersion table of ELEMENTS. */
+struct Table {
+    mlff_dispersion_table table;
+    vector<double> c6ref, cnref, rcov, r4r2;
+
+    /* partners: reference coordination numbers depend on the partner's element too. */
+    explicit Table(bool partners) : table() {
+        enum {N = 5, R = MLFF_D3_REFERENCES};
+        static const int used[N] = {2, 5, 4, 3, 3};
+        static const double radius[N] = {0.8, 1.9, 1.8, 1.7, 2.5};
+        for (int& row : table.row)
+            row = -1;
+        for (int i = 0; i < N; i++) {
+            table.row[ELEMENTS[i]] = i;
+            rcov.push_back(radius[i]);
+            r4r2.push_back(2+0.7*i);
+            for (int j = 0; j < N; j++)
+                for (int p = 0; p < R; p++)
+                    for (int s = 0; s < R; s++) {
+                        const bool both = p < used[i] && s < used[j];
+                        c6ref.push_back(both ? (4+3*i)*(4+3*j)/(1+0.2*p+0.2*s) : 0);
+                        cnref.push_back(p < used[i] ? 0.97*p+(partners ? 0.03*j+0.01*s : 0) : -1);
+                    }
+        }
+        table.n = N;
+        table.c6ref = c6ref.data();
+        table.cnref = cnref.data();
+        table.rcov = rcov.data();
+        table.r4r2 = r4r2.data();
+    }
+};
+
+// ---------------------------------------------------------------------------- both sides
+
+struct Result {
+    double component[MLFF_N_COMPONENTS];
+    vector<double> gradient;    // eV/e
+    vector<Vec3> force;         // eV/angstrom
+};
+
+struct Worst {
+    double energy = 0, gradient = 0, force = 0;     // as parts of what is allowed
+    double energyError = 0, gradientError = 0, forceError = 0;
+    int count = 0;
+};
+static std::map<string, Worst> worst;
+
+static void copyPairs(const mlff_pairs& pairs, int n, vector<vector<int> >& rows) {
+    rows.assign(n, {});
+    for (int i = 0; i < n; i++)
+        for (int p = pairs.first[i]; p < pairs.first[i+1]; p++)
+            rows[i].push_back(p);
+}
+
+/* One system on the device, evaluated as often as wanted. */
+class Evaluation {
+public:
+    Evaluation(const Molecules& m, const mlff_longrange& choices, bool list) :
+            molecules(m), choices(choices), cc(device->compute()), common(cc),
+            atoms(new CommonAtoms()) {
+        ContextSelector selector(cc);
+        createAtoms();
+        longRange.reset(new CommonLongRange(common, *atoms, choices));
+        const double range = longRange->getRange();
+        message.kind = CommonPairs::Message;
+        far.kind = list ? CommonPairs::List : CommonPairs::All;
+        message.count.initialize<int>(cc, m.size(), "count");
+        message.neighbor.initialize<int>(cc, 1, "neighbor");
+        message.vector.initialize(cc, 1, 4*common.getRealSize(), "vector");
+        far.listCount.initialize<int>(cc, m.size(), "count");
+        far.entry.initialize<mm_int2>(cc, 1, "entry");
+        message.capacity = far.capacity = 0;
+        common.initializeReal(charge, m.size(), "charge");
+        common.initializeReal(gradient, m.size(), "gradient");
+        energies.initialize<long long>(cc, MLFF_N_COMPONENTS, "energies");
+        longRange->initialize(message, range > 0 ? &far : nullptr, charge, gradient, energies);
+    }
+    ~Evaluation() {
+        ContextSelector selector(cc);
+        longRange.reset();
+        atoms.reset();
+        ref_longrange_work_free(&work);
+    }
+
+    void move(const Molecules& m) {
+        molecules = m;
+    }
+    void setSpecies(const vector<int>& species) {
+        ContextSelector selector(cc);
+        molecules.species = atoms->species = species;
+        longRange->updateParameters();
+    }
+    size_t getMemory() const {
+        return longRange->getMemory();
+    }
+    /* Twice the same bits. */
+    void checkRepeats() {
+        ContextSelector selector(cc);
+        Result expected, first, second;
+        reference(expected);
+        uploadPositions();
+        evaluate(first, 1, true);
+        uploadPositions();
+        evaluate(second, 1, true);
+        CHECK(std::equal(first.component, first.component+MLFF_N_COMPONENTS, second.component));
+        CHECK(first.gradient == second.gradient);
+        CHECK(first.force == second.force);
+    }
+    /* A charge that is not a number is told in the status. */
+    void checkBroken() {
+        ContextSelector selector(cc);
+        Result expected;
+        reference(expected);
+        molecules.q[1] = NAN;
+        uploadPositions();
+        const CommonRequest request = {true, 1.0};
+        longRange->execute(request);
+        vector<int> status;
+        atoms->status.download(status);
+        CHECK(status[0] > 0);
+    }
+
+    /* Compare everything; name: for the summary. */
+    void check(const string& name, double weight = 1, bool forces = true) {
+        Result expected, found;
+        ContextSelector selector(cc);
+        uploadPositions();
+        reference(expected);
+        evaluate(found, weight, forces);
+        const int n = molecules.size();
+        Worst& w = worst[name];
+        double energyError = 0, gradientError = 0, largestGradient = 0;
+        for (int k = 0; k < MLFF_N_COMPONENTS; k++)
+            energyError = std::max(energyError, fabs(expected.component[k]-found.component[k]));
+        for (int i = 0; i < n; i++) {
+            gradientError = std::max(gradientError, fabs(expected.gradient[i]-found.gradient[i]));
+            largestGradient = std::max(largestGradient, fabs(expected.gradient[i]));
+            expected.force[i] *= forces ? weight : 0;
+        }
+        const double forceError = largestDifference(expected.force, found.force);
+        const bool exact = precision == "double";
+        const double energyLimit = exact ? 1e-7 : 2e-6*n;
+        const double gradientLimit = exact ? 1e-7 : std::max(2e-5, 2e-6*largestGradient);
+        const double forceLimit = exact ? 1e-7 : 2e-5*std::max(1.0, largest(expected.force));
+        CHECK_NEAR(0, energyError, energyLimit);
+        CHECK_NEAR(0, gradientError, gradientLimit);
+        CHECK_NEAR(0, forceError, forceLimit);
+        if (!(energyError <= energyLimit && gradientError <= gradientLimit &&
+              forceError <= forceLimit))
+            printf("  of %s, %d atoms, %s\n", name.c_str(), n, molecules.periodic ? "periodic" :
+                   "open");
+        w.count++;
+        w.energy = std::max(w.energy, energyError/energyLimit);
+        w.gradient = std::max(w.gradient, gradientError/gradientLimit);
+        w.force = std::max(w.force, forceError/forceLimit);
+        w.energyError = std::max(w.energyError, energyError/(exact ? 1 : n));
+        w.gradientError = std::max(w.gradientError, gradientError);
+        w.forceError = std::max(w.forceError, forceError);
+    }
+private:
+    void createAtoms() {
+        const int n = molecules.size(), regions = (int) molecules.first.size()-1;
+        atoms->numAtoms = n;
+        atoms->numRegions = regions;
+        atoms->periodic = molecules.periodic;
+        atoms->species = molecules.species;
+        atoms->region = molecules.region;
+        atoms->regionFirst = molecules.first;
+        atoms->largestRegion = 0;
+        atoms->totalCharge.assign(regions, 0);
+        atoms->multiplicity.assign(regions, 1);
+        vector<mm_int2> ranges;
+        for (int r = 0; r < regions; r++) {
+            ranges.push_back(mm_int2(molecules.first[r], molecules.first[r+1]));
+            atoms->largestRegion = std::max(atoms->largestRegion, ranges[r].y-ranges[r].x);
+        }
+        atoms->position.initialize(cc, n, 4*common.getExactSize(), "position");
+        atoms->regionOfRow.initialize<int>(cc, n, "regionOfRow");
+        atoms->regionRange.initialize<mm_int2>(cc, regions, "regionRange");
+        atoms->force.initialize<long long>(cc, 3*n, "force");
+        atoms->status.initialize<int>(cc, CommonAtoms::STATUS_SIZE, "status");
+        atoms->regionOfRow.upload(atoms->region);
+        atoms->regionRange.upload(ranges);
+        for (int d = 0; d < 3; d++)
+            atoms->box[d] = molecules.periodic ? molecules.box[d] : Vec3();
+    }
+    void uploadPositions() {
+        const int n = molecules.size();
+        vector<mm_double4> x;
+        for (int i = 0; i < n; i++)
+            x.push_back(mm_double4(molecules.x[i][0], molecules.x[i][1], molecules.x[i][2], 0));
+        atoms->position.upload(x, true);
+        for (int d = 0; d < 3; d++)
+            atoms->box[d] = molecules.periodic ? molecules.box[d] : Vec3();
+        common.uploadReal(charge, molecules.q);
+        energies.upload(vector<long long>(MLFF_N_COMPONENTS, 0));
+        atoms->force.upload(vector<long long>(3*n, 0));
+        atoms->status.upload(vector<int>(CommonAtoms::STATUS_SIZE, 0));
+    }
+
+    void uploadMessage(const mlff_pairs& pairs) {
+        const int n = molecules.size();
+        vector<vector<int> > rows;
+        copyPairs(pairs, n, rows);
+        vector<int> count;
+        for (auto& row : rows) {
+            count.push_back((int) row.size());
+            message.capacity = std::max(message.capacity, (int) row.size()+1);
+        }
+        vector<int> neighbor(n*message.capacity, 0);
+        vector<mm_double4> vectors(n*message.capacity, mm_double4(0, 0, 0, 0));
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < count[i]; k++) {
+                const double* r = pairs.rij[rows[i][k]];
+                neighbor[i*message.capacity+k] = pairs.neighbor[rows[i][k]];
+                vectors[i*message.capacity+k] =
+                    mm_double4(r[0], r[1], r[2], norm(Vec3(r[0], r[1], r[2])));
+            }
+        message.neighbor.resize(neighbor.size());
+        message.vector.resize(vectors.size());
+        message.count.upload(count);
+        message.neighbor.upload(neighbor);
+        message.vector.upload(vectors, true);
+    }
+    /* The lattice vector of a pair, as support.cc packs it. */
+    int imageOf(int i, int j, const double* r) const {
+        int word = 0;
+        double per[3][3], cell[3][3];
+        for (int a = 0; a < 3; a++)
+            for (int d = 0; d < 3; d++)
+                cell[a][d] = molecules.box[a][d];
+        mlff_cell_reciprocal(cell, per);
+        const Vec3 shift = Vec3(r[0], r[1], r[2])*0.1-(molecules.x[j]-molecules.x[i]);
+        for (int a = 2; a >= 0; a--) {
+            const double f = molecules.periodic ?
+                per[a][0]*shift[0]+per[a][1]*shift[1]+per[a][2]*shift[2] : 0;
+            word = word*1024+512+(int) lround(f);
+        }
+        return word;
+    }
+    void uploadFar(const mlff_pairs& pairs) {
+        const int n = molecules.size();
+        vector<vector<int> > rows;
+        copyPairs(pairs, n, rows);
+        vector<int> count;
+        for (auto& row : rows) {
+            count.push_back((int) row.size());
+            far.capacity = std::max(far.capacity, (int) row.size()+3);
+        }
+        vector<mm_int2> entry(n*far.capacity, mm_int2(0, 0));
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < count[i]; k++) {
+                const int p = rows[i][k], j = pairs.neighbor[p];
+                entry[i*far.capacity+k] = mm_int2(j, imageOf(i, j, pairs.rij[p]));
+            }
+        far.entry.resize(entry.size());
+        far.listCount.upload(count);
+        far.entry.upload(entry);
+    }
+
+    /* The answer; leaves the pairs on the device. */
+    void reference(Result& result) {
+        const int n = molecules.size();
+        vector<double> x;
+        for (const Vec3& p : molecules.x)
+            for (int d = 0; d < 3; d++)
+                x.push_back(10*p[d]);
+        double cell[3][3];
+        for (int a = 0; a < 3; a++)
+            for (int d = 0; d < 3; d++)
+                cell[a][d] = 10*molecules.box[a][d];
+        mlff_graph graph = {};
+        graph.n_local = graph.n_all = n;
+        graph.species = molecules.species.data();
+        graph.n_regions = (int) molecules.first.size()-1;
+        graph.region = molecules.region.data();
+        graph.position = reinterpret_cast<const double (*)[3]>(x.data());
+        graph.cell = molecules.periodic ? cell : nullptr;
+        mlff_error err;
+        double range;
+        CHECK_OK(ref_longrange_pair_cutoff(&choices, &work, &graph, nullptr, &range, &err), err);
+        if (range == INFINITY)
+            CHECK(longRange->getRange() == INFINITY);
+        else
+            CHECK_NEAR(range, longRange->getRange(), 1e-9);
+        ref_pair_list near = {}, distant = {};
+        CHECK_OK(ref_neighbors_build(n, graph.position, graph.region, graph.cell, MESSAGE_RANGE,
+                                     &near, &err), err);
+        CHECK_OK(ref_neighbors_build(n, graph.position, graph.region, graph.cell, range+SKIN,
+                                     &distant, &err), err);
+        graph.message = ref_pair_list_view(&near);
+        graph.long_range = ref_pair_list_view(&distant);
+        uploadMessage(graph.message);
+        if (far.kind == CommonPairs::List && range > 0)
+            uploadFar(graph.long_range);
+
+        vector<double> force(3*n, 0);
+        mlff_result answer = {};
+        answer.force = reinterpret_cast<double (*)[3]>(force.data());
+        result.gradient.assign(n, 0);
+        CHECK_OK(ref_longrange_evaluate(&choices, &work, &graph, nullptr, molecules.q.data(),
+                                        result.gradient.data(), &answer, &err), err);
+        std::copy(answer.component, answer.component+MLFF_N_COMPONENTS, result.component);
+        for (int i = 0; i < n; i++)
+            result.force.push_back(Vec3(force[3*i], force[3*i+1], force[3*i+2]));
+        ref_pair_list_free(&near);
+        ref_pair_list_free(&distant);
+    }
+    void evaluate(Result& result, double weight, bool forces) {
+        const int n = molecules.size();
+        const double scale = pow(2.0, -32);
+        common.uploadReal(gradient, vector<double>(n, 1e5));    // to be overwritten
+        CommonRequest request = {forces, weight};
+        longRange->execute(request);
+        vector<long long> sums;
+        energies.download(sums);
+        for (int k = 0; k < MLFF_N_COMPONENTS; k++)
+            result.component[k] = sums[k]*scale;
+        atoms->force.download(sums);
+        for (int i = 0; i < n; i++)
+            result.force.push_back(Vec3(sums[i], sums[i+n], sums[i+2*n])*scale);
+        common.downloadReal(gradient, result.gradient);
+        vector<int> status;
+        atoms->status.download(status);
+        CHECK(std::count(status.begin(), status.end(), 0) == (int) status.size());
+    }
+
+    Molecules molecules;
+    const mlff_longrange choices;
+    ComputeContext& cc;
+    CommonDevice common;
+    std::unique_ptr<CommonAtoms> atoms;
+    CommonPairs message, far;
+    ComputeArray charge, gradient, energies;
+    std::unique_ptr<CommonLongRange> longRange;
+    ref_longrange_work work = {};
+};
+
+// ------------------------------------------------------------------------------- choices
+
+static mlff_longrange choose(mlff_coulomb coulomb, const mlff_dispersion_table* table,
+                             bool periodic, mlff_envelope envelope = MLFF_ENVELOPE_EXP,
+                             mlff_settings settings = {}) {
+    mlff_longrange_model model = {};
+    model.coulomb = true;
+    model.coulomb_constant = MLFF_HARTREE*MLFF_BOHR;
+    model.short_range_radius = 4.6;
+    model.short_range_envelope = envelope;
+    model.dispersion = table != nullptr;
+    model.damping = {1, 0.3908, 0.566, 3.128};
+    model.dispersion_cutoff = 15;
+    model.table = table;
+    settings.coulomb = coulomb;
+    mlff_longrange choices;
+    mlff_error err;
+    CHECK_OK(mlff_longrange_resolve(&model, &settings, periodic, &choices, &err), err);
+    return choices;
+}
+
+static string nameOf(mlff_coulomb coulomb, bool dispersion) {
+    return string(mlff_coulomb_name(coulomb))+(dispersion ? " + D3" : "");
+}
+
+static void checkOnce(const Molecules& m, mlff_coulomb coulomb,
+                      const mlff_dispersion_table* table, bool list,
+                      mlff_envelope envelope = MLFF_ENVELOPE_EXP, mlff_settings settings = {}) {
+    Evaluation evaluation(m, choose(coulomb, table, m.periodic, envelope, settings), list);
+    evaluation.check(nameOf(coulomb, table != nullptr));
+}
+
+// --------------------------------------------------------------------------------- tests
+
+/* Open regions, also of one atom; all pairs and lists; tables that factor and that do not. */
+static void testOpen() {
+    const Table plain(false), partners(true);
+    const Molecules three = makeMolecules({1, 24, 61}, false, 1.2);
+    const Molecules one = makeMolecules({150}, false, 1.6), atom = makeMolecules({1}, false, 1);
+    for (const mlff_dispersion_table* table : {(const mlff_dispersion_table*) nullptr, &plain.table,
+                                               &partners.table}) {
+        checkOnce(three, MLFF_COULOMB_NONE, table, false);
+        checkOnce(three, MLFF_COULOMB_SIMPLE, table, false);
+        checkOnce(one, MLFF_COULOMB_SIMPLE, table, false);
+        checkOnce(atom, MLFF_COULOMB_SIMPLE, table, false);
+        checkOnce(three, MLFF_COULOMB_DSF, table, false);
+        checkOnce(one, MLFF_COULOMB_DSF, table, true, MLFF_ENVELOPE_COSINE);
+    }
+}
+
+/* Cutoffs inside the system: the switch of the dispersion, DSF's shift. */
+static void testCutoffs() {
+    const Table table(false);
+    const Molecules m = makeMolecules({90}, false, 1.5);
+    mlff_settings settings = {};
+    settings.coulomb_cutoff = 6;
+    settings.coulomb_alpha = 0.31;
+    settings.dispersion_cutoff = 7.5;
+    for (bool list : {false, true})
+        checkOnce(m, MLFF_COULOMB_DSF, &table.table, list, MLFF_ENVELOPE_COSINE, settings);
+    settings.coulomb_cutoff = 9;
+    checkOnce(m, MLFF_COULOMB_DSF, &table.table, true, MLFF_ENVELOPE_EXP, settings);
+    settings.coulomb_cutoff = settings.coulomb_alpha = 0;
+    checkOnce(m, MLFF_COULOMB_SIMPLE, &table.table, false, MLFF_ENVELOPE_EXP, settings);
+    checkOnce(m, MLFF_COULOMB_NONE, &table.table, true, MLFF_ENVELOPE_EXP, settings);
+}
+
+static const mlff_coulomb PERIODIC[] = {MLFF_COULOMB_NONE, MLFF_COULOMB_DSF, MLFF_COULOMB_EWALD,
+                                        MLFF_COULOMB_PME};
+
+/* Triclinic boxes with a net charge, one and several regions, boxes smaller than every range. */
+static void testPeriodic() {
+    const Table plain(false), partners(true);
+    const Molecules large = makeMolecules({120}, true, 1.3), atom = makeMolecules({1}, true, 0.5);
+    const Molecules tiny = makeMolecules({5}, true, 0.32);
+    const Molecules three = makeMolecules({3, 30, 8}, true, 0.9);
+    for (const Molecules& m : {large, atom, tiny, three})
+        for (mlff_coulomb coulomb : PERIODIC) {
+            checkOnce(m, coulomb, nullptr, true);
+            checkOnce(m, coulomb, &plain.table, true, MLFF_ENVELOPE_COSINE);
+            if (m.size() < 100)
+                checkOnce(m, coulomb, &partners.table, true);
+        }
+}
+
+/* A box that changes between evaluations, as a barostat's does: splitting and mesh follow. */
+static void testChangingBox() {
+    const Table table(false);
+    for (mlff_coulomb coulomb : PERIODIC) {
+        Molecules m = makeMolecules({40, 11}, true, 0.9);
+        Evaluation evaluation(m, choose(coulomb, &table.table, true), true);
+        for (double scale : {1.0, 1.3, 1.02, 0.85, 0.7, 1.6}) {
+            Molecules scaled = m;
+            for (Vec3& v : scaled.box)
+                for (int d = 0; d < 3; d++)
+                    v[d] = asInput(scale*v[d]);
+            for (Vec3& x : scaled.x)
+                for (int d = 0; d < 3; d++)
+                    x[d] = asInput(scale*x[d]);
+            evaluation.move(scaled);
+            evaluation.check(nameOf(coulomb, true));
+        }
+    }
+}
+
+/* Other tolerances of the reciprocal sums. */
+static void testTolerances() {
+    const Molecules m = makeMolecules({60}, true, 1.0);
+    for (double tolerance : {1e-3, 1e-8}) {
+        mlff_settings settings = {};
+        settings.ewald_tolerance = tolerance;
+        for (mlff_coulomb coulomb : {MLFF_COULOMB_EWALD, MLFF_COULOMB_PME})
+            checkOnce(m, coulomb, nullptr, true, MLFF_ENVELOPE_EXP, settings);
+    }
+}
+
+/* The weight is the forces' alone; no forces are added where none are wanted. */
+static void testRequests() {
+    const Table table(false);
+    const Molecules open = makeMolecules({30}, false, 0.9), box = makeMolecules({30}, true, 0.9);
+    Evaluation simple(open, choose(MLFF_COULOMB_SIMPLE, &table.table, false), false);
+    simple.check("Simple + D3", 0.25);
+    simple.check("Simple + D3", 0.25, false);
+    for (mlff_coulomb coulomb : PERIODIC) {
+        Evaluation evaluation(box, choose(coulomb, &table.table, true), true);
+        evaluation.check(nameOf(coulomb, true), 0.25);
+        evaluation.check(nameOf(coulomb, true), 0.25, false);
+    }
+}
+
+static void testRepeats() {
+    const Table table(false);
+    const Molecules open = makeMolecules({30}, false, 0.9);
+    const Molecules box = makeMolecules({30, 9}, true, 0.9);
+    Evaluation simple(open, choose(MLFF_COULOMB_SIMPLE, &table.table, false), false);
+    simple.checkRepeats();
+    simple.checkBroken();
+    for (mlff_coulomb coulomb : {MLFF_COULOMB_DSF, MLFF_COULOMB_EWALD, MLFF_COULOMB_PME}) {
+        Evaluation evaluation(box, choose(coulomb, &table.table, true), true);
+        evaluation.checkRepeats();
+        evaluation.checkBroken();
+    }
+}
+
+/* What is held: tables and an atom's records, whatever the box. */
+static void testMemory() {
+    const Table table(false);
+    const Molecules m = makeMolecules({60}, true, 1.0);
+    for (mlff_coulomb coulomb : {MLFF_COULOMB_NONE, MLFF_COULOMB_DSF}) {
+        Evaluation plain(m, choose(coulomb, nullptr, true), true);
+        CHECK(plain.getMemory() == 0);
+        Evaluation dispersion(m, choose(coulomb, &table.table, true), true);
+        CHECK(dispersion.getMemory() > 60*100 && dispersion.getMemory() < 60*1000);
+    }
+    Evaluation pme(m, choose(MLFF_COULOMB_PME, nullptr, true), true);
+    const size_t before = pme.getMemory();
+    pme.check("PME");
+    CHECK(pme.getMemory() > before);
+}
+
+/* Other elements, more of them and fewer. */
+static void testSpecies() {
+    const Table table(false);
+    Molecules m = makeMolecules({40}, false, 1.0);
+    vector<int> carbon(40, 6), mixed = m.species;
+    m.species = carbon;
+    Evaluation evaluation(m, choose(MLFF_COULOMB_DSF, &table.table, false), true);
+    evaluation.check("DSF + D3");
+    evaluation.setSpecies(mixed);
+    evaluation.check("DSF + D3");
+    evaluation.setSpecies(carbon);
+    evaluation.check("DSF + D3");
+    CHECK_THROWS("atomic number 79", evaluation.setSpecies(vector<int>(40, 79)));
+}
+
+/* The published table of dispersion; its references do not depend on the partner. */
+static void testPublishedTable() {
+    const char* path = check_path("MLFF_SHARED", "models/aimnet2_wb97m_d3_member0.safetensors");
+    if (!check_file_exists(path)) {
+        printf("skipped: the published dispersion table (MLFF_SHARED)\n");
+        return;
+    }
+    mlff_model* model;
+    mlff_error err;
+    CHECK_OK(mlff_model_load(path, &model, &err), err);
+    const mlff_dispersion_table* table = mlff_model_longrange(model)->table;
+    for (int round = 0; round < 3; round++) {
+        checkOnce(makeMolecules({140}, false, 1.3), MLFF_COULOMB_SIMPLE, table, false);
+        checkOnce(makeMolecules({60}, true, 0.9+0.1*round), MLFF_COULOMB_DSF, table, true);
+    }
+    mlff_model_free(model);
+}
+
+static void report() {
+    printf("%-14s %5s   %-31s   largest part of the tolerance\n", precision.c_str(), "cases",
+           precision == "double" ? "errors: eV, eV/e, eV/A" : "errors: eV/atom, eV/e, eV/A");
+    for (auto& item : worst) {
+        const Worst& w = item.second;
+        printf("%-14s %5d   %-9.2g  %-9.2g  %-9.2g   %-6.2g  %-6.2g  %-6.2g\n", item.first.c_str(),
+               w.count, w.energyError, w.gradientError, w.forceError, w.energy, w.gradient,
+               w.force);
+    }
+}
+
+int main(int argc, char** argv) {
+    precision = argc > 1 ? argv[1] : "mixed";
+    generator.seed(20261121);
+    loadPlugins();
+    const string reason = whyNoOpenCL(precision);
+    if (!reason.empty()) {
+        printf("skipped: %s\n", reason.c_str());
+        return CHECK_SKIPPED;
+    }
+    device.reset(new Device(1, true, precision));
+    RUN(testOpen);
+    RUN(testCutoffs);
+    RUN(testPeriodic);
+    RUN(testChangingBox);
+    RUN(testTolerances);
+    RUN(testRequests);
+    RUN(testRepeats);
+    RUN(testMemory);
+    RUN(testSpecies);
+    RUN(testPublishedTable);
+    device.reset();
+    report();
+    return check_report("Coulomb and dispersion on the device");
+}

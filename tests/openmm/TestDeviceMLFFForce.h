@@ -1,0 +1,222 @@
+/*
+ * What MLFFForce must do on the device platforms, in every precision: all that it does elsewhere,
+ * and what only happens there: atoms that change their slots, several devices, lists that outgrow
+ * their arrays on the device.
+ */
+#ifndef TEST_DEVICE_MLFFFORCE_H_
+#define TEST_DEVICE_MLFFFORCE_H_
+
+#include "TestMLFFForce.h"
+
+namespace mlfftest {
+
+/* Why there is no Context on the platform; "" if there is one. */
+static string whyNoDevice(const string& platform, const string& precision) {
+    if (!hasPlatform(platform))
+        return "this OpenMM has no platform " + platform + " (OPENMM_PLUGINS)";
+    LeakAllowed leaks;
+    try {
+        System system;
+        for (int i = 0; i < 2; i++)  // one is too few for PoCL, see withCompany()
+            system.addParticle(1);
+        VerletIntegrator integrator(0.001);
+        Context context(system, integrator, Platform::getPlatformByName(platform),
+                        {{"Precision", precision}});
+        return "";
+    }
+    catch (const OpenMMException& e) {
+        return e.what();
+    }
+}
+
+/* The force of the System on Reference, at these positions. */
+static State onReference(System& system, const State& at) {
+    VerletIntegrator integrator(1e-3);
+    Context context(system, integrator, Platform::getPlatformByName("Reference"));
+    Vec3 a, b, c;
+    at.getPeriodicBoxVectors(a, b, c);
+    context.setPeriodicBoxVectors(a, b, c);
+    context.setPositions(at.getPositions());
+    return context.getState(State::Energy | State::Forces, false, 1 << 5);
+}
+
+/*
+ * Molecules of the network among argon in a box, so dense that OpenMM sorts and wraps atoms while
+ * they move. The network's atoms are equal to OpenMM (no bonds, no charges), so they may change
+ * places with each other's slots.
+ */
+static void checkReorder(const Golden& g, bool periodic, bool withBonds) {
+    enum { SIDE = 6 };
+    const double spacing = 0.375;  // a box that is exact in float too
+    System system;
+    vector<Vec3> positions;
+    auto* argon = new NonbondedForce();
+    argon->setNonbondedMethod(NonbondedForce::CutoffPeriodic);
+    argon->setCutoffDistance(0.9);
+    for (int k = 0; k < SIDE*SIDE*SIDE; k++) {
+        const Vec3 p = Vec3(k%SIDE, k/SIDE%SIDE, k/SIDE/SIDE)*spacing;
+        if (norm(p-Vec3(1, 1, 1)) < 0.6)
+            continue;
+        system.addParticle(39.9);
+        argon->addParticle(0, 0.32, 1.0);
+        positions.push_back(p);
+    }
+    const int first = system.getNumParticles();
+    addParticles(system, g);
+    Vec3 center;
+    for (const Vec3& p : g.positions)
+        center += p*(1.0/g.size());
+    for (const Vec3& p : g.positions) {
+        positions.push_back(p-center+Vec3(1, 1, 1));
+        argon->addParticle(0, 0.2, 0.1);
+    }
+    for (int i = 0; i < g.size(); i++)
+        for (int j = 0; j < i; j++)
+            argon->addException(first+i, first+j, 0, 1, 0);
+    const double edge = SIDE*spacing;
+    system.setDefaultPeriodicBoxVectors(Vec3(edge, 0, 0), Vec3(spacing, edge, 0),
+                                        Vec3(-spacing, spacing, edge));
+    system.addForce(argon);
+    MLFFForce* force = makeForce(g, first, withBonds);
+    force->setUsesPeriodicBoundaryConditions(periodic);
+    force->setForceGroup(5);
+    system.addForce(force);
+
+    LangevinMiddleIntegrator integrator(300, 5, 5e-4);
+    integrator.setRandomNumberSeed(3);
+    Context context(system, integrator, Platform::getPlatformByName(testPlatform.name),
+                    testPlatform.properties);
+    context.setPositions(positions);
+    context.setVelocitiesToTemperature(300, 2);
+    // fly through the border of the box
+    vector<Vec3> velocities = context.getState(State::Velocities).getVelocities();
+    for (int i = first; i < (int) velocities.size(); i++)
+        velocities[i] += Vec3(5, 4, -6);
+    context.setVelocities(velocities);
+    for (int k = 0; k < 3; k++) {
+        integrator.step(100);
+        const State state = context.getState(State::Positions | State::Energy | State::Forces,
+                                             false, 1 << 5);
+        checkSame(onReference(system, state), state, g.size());
+    }
+}
+
+static void testReorder() {
+    const Golden g = testData("painn-hcno-distilled.formamide");
+    checkReorder(g, false, false);
+    checkReorder(g, false, true);
+    checkReorder(g, true, false);
+}
+
+// One CPU as two devices: the force is computed on the first, by its thread.
+static void testTwoDevices() {
+    const std::map<string, string> before = testPlatform.properties;
+    testPlatform.properties["DeviceIndex"] = "0,0";
+    for (const Golden& g : {testData("painn-hcno-distilled.formamide_4water"),
+                            testData("painn-hcno-distilled.box_triclinic")}) {
+        System system;
+        addParticles(system, g);
+        MLFFForce* force = makeForce(g);
+        force->setScaleParameter("lambda");
+        force->addEnergyParameterDerivative("lambda");
+        system.addForce(force);
+        Simulation simulation(system, g.positions);
+        const State state = simulation.evaluate();
+        checkGolden(g, state, "two devices");
+        CHECK_NEAR(g.energy, state.getEnergyParameterDerivatives().at("lambda"),
+                   energyTolerance(g.size())+1e-7*fabs(g.energy));
+        simulation.integrator.step(10);
+    }
+    testPlatform.properties = before;
+}
+
+/*
+ * Water that is drawn together until rows hold twice as many pairs, then apart again: arrays grow
+ * and shrink, no pair is lost.
+ */
+static void testCapacities() {
+    const Golden g = testData("painn-hcno-distilled.formamide_4water");
+    System system;
+    Golden box = g;
+    box.periodic = true;
+    for (int k = 0; k < 3; k++)
+        box.box[k][k] = 1.1;
+    addParticles(system, box);
+    system.addForce(makeForce(box));
+    Simulation simulation(system, g.positions);
+    for (double scale : {1.0, 0.75, 0.55, 0.75, 1.0, 2.0, 1.0}) {
+        simulation.context.setPeriodicBoxVectors(Vec3(1.1*scale, 0, 0), Vec3(0, 1.1*scale, 0),
+                                                 Vec3(0, 0, 1.1*scale));
+        vector<Vec3> positions = g.positions;
+        simulation.context.setPositions(positions);
+        for (int k = 0; k < 3; k++)  // what the status said is heard two evaluations later
+            simulation.context.getState(State::Forces);
+        const State state = simulation.context.getState(State::Positions | State::Energy |
+                                                        State::Forces);
+        VerletIntegrator integrator(1e-3);
+        Context reference(system, integrator, Platform::getPlatformByName("Reference"));
+        Vec3 a, b, c;
+        state.getPeriodicBoxVectors(a, b, c);
+        reference.setPeriodicBoxVectors(a, b, c);
+        reference.setPositions(state.getPositions());
+        checkSame(reference.getState(State::Energy | State::Forces), state, g.size());
+    }
+}
+
+// A region of more atoms than the dense mode takes, and more rows than are compared one by one.
+static void testManyAtoms() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    for (bool periodic : {false, true}) {
+        Golden many = g;
+        many.numbers.clear();
+        many.positions.clear();
+        many.periodic = periodic;
+        const int side = periodic ? 7 : 5;  // 2,058 and 750 atoms
+        const double spacing = 0.625;
+        for (int k = 0; k < side*side*side; k++)
+            for (int i = 0; i < g.size(); i++) {
+                many.numbers.push_back(g.numbers[i]);
+                many.positions.push_back(g.positions[i]+
+                                         Vec3(k%side, k/side%side, k/side/side)*spacing);
+            }
+        many.box[0] = Vec3(side*spacing, 0, 0);
+        many.box[1] = Vec3(0.5, side*spacing, 0);
+        many.box[2] = Vec3(-0.375, 0.25, side*spacing);
+        System system;
+        addParticles(system, many);
+        MLFFForce* force = makeForce(many);
+        force->setForceGroup(5);
+        system.addForce(force);
+        Simulation simulation(system, many.positions, 5e-4);
+        simulation.context.setVelocitiesToTemperature(300, 4);
+        simulation.integrator.step(2);
+        const State state = simulation.context.getState(State::Positions | State::Energy |
+                                                        State::Forces, false, 1 << 5);
+        checkSame(onReference(system, state), state, many.size());
+    }
+}
+
+/* TestXMLFFForce single|mixed|double */
+static int runDeviceTests(const string& platform, int argc, char** argv) {
+    const string precision = argc > 1 ? argv[1] : "mixed";
+    loadPlugins();
+    const string reason = whyNoDevice(platform, precision);
+    if (!reason.empty()) {
+        printf("skipped: %s\n", reason.c_str());
+        return CHECK_SKIPPED;
+    }
+    if (precision == "double")
+        testPlatform = {platform, {}, 1e-7, 0, 1e-7, 0, 1e-8, false};
+    else
+        testPlatform = {platform, {}, 0, 2e-6, 2e-5, 2e-5, 5e-6, false};
+    testPlatform.properties["Precision"] = precision;
+    RUN(testReorder);
+    RUN(testTwoDevices);
+    RUN(testCapacities);
+    RUN(testManyAtoms);
+    return runPlatformTests();
+}
+
+} // namespace mlfftest
+
+#endif

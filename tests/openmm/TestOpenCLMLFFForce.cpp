@@ -1,0 +1,5 @@
+#include "TestDeviceMLFFForce.h"
+
+int main(int argc, char** argv) {
+    return mlfftest::runDeviceTests("OpenCL", argc, argv);
+}
