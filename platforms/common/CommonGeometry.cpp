@@ -49,9 +49,12 @@ struct CommonGeometry::Status {
     }
     // The device may still be writing.
     ~Status() {
+        waitForAll();
+    }
+    void waitForAll() {
         for (Copy& copy : copies)
             if (copy.posted)
-                copy.event->wait();
+                wait(copy);
     }
     void post(Copy& copy, ComputeArray& words) {
         words.download(copy.memory.get(), false);
@@ -559,17 +562,16 @@ void CommonGeometry::throwIfBroken(const int* words) {
     int atom = std::find(row.begin(), row.end(), at)-row.begin();
     vector<int> zeros(CommonAtoms::STATUS_SIZE, 0);
     atoms.status.upload(zeros);
-    for (auto& copy : status->copies)
-        copy.posted = false;
+    status->waitForAll();
     rebuild = true;
     std::stringstream text;
     text << "MLFFForce: particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
          << ", atom " << atom << ") at evaluation " << evaluation << " of this Context or shortly "
             "before: ";
     if (number)
-        text << "its position, energy or force is not finite, or two atoms are at the same place; "
-                "if all was well at the start, the simulation has become unstable (try minimizing "
-                "first, or a smaller time step)";
+        text << "its position, energy or force is not finite (or its force beyond 1e6 eV/angstrom), "
+                "or two atoms are at the same place; if all was well at the start, the simulation "
+                "has become unstable (try minimizing first, or a smaller time step)";
     else
         text << "half the periodic box or more away from the atom it is bonded to (without bonds: "
                 "from the first of its region), so that it is not known which periodic copy is "

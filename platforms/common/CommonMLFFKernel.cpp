@@ -14,7 +14,8 @@ using std::vector;
 
 static const double ANGSTROM_PER_NM = 10.0;
 static const double KJMOL_PER_EV = 96.48533212331002;
-static const double FIXED_SCALE = 4294967296.0;     // as in support.cc
+// Steps of fixed point, as in support.cc
+static const double ENERGY_SCALE = 68719476736.0, FORCE_SCALE = 1099511627776.0;
 
 // The work of an evaluation on the thread of the device, where there are several devices.
 class CommonCalcMLFFForceKernel::Task : public ComputeContext::WorkTask {
@@ -212,7 +213,7 @@ vector<double> CommonCalcMLFFForceKernel::readEnergies(size_t member) {
         vector<long long> sums;
         networks[member]->getEnergies().download(sums);
         for (int c = 0; c < MLFF_N_COMPONENTS; c++)
-            energies[c] = sums[c]/FIXED_SCALE;
+            energies[c] = sums[c]/ENERGY_SCALE;
     }
     energies[MLFF_ELEMENTS] = networks[member]->getElementEnergy();
     return energies;
@@ -234,7 +235,7 @@ void CommonCalcMLFFForceKernel::readForces(vector<double>& forces) {
     forces.resize(3*n);
     for (int i = 0; i < n; i++)
         for (int d = 0; d < 3; d++)
-            forces[3*i+d] = sums[geometry->row[i]+(size_t) d*n]/FIXED_SCALE;
+            forces[3*i+d] = sums[geometry->row[i]+(size_t) d*n]/FORCE_SCALE;
 }
 
 // ---------------------------------------------------------------------------- questions

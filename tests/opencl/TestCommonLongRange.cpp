@@ -395,17 +395,17 @@ private:
     }
     void evaluate(Result& result, double weight, bool forces) {
         const int n = molecules.size();
-        const double scale = pow(2.0, -32);
+        const double energyScale = pow(2.0, -36), forceScale = pow(2.0, -40);
         common.uploadReal(gradient, vector<double>(n, 1e5));    // to be overwritten
         CommonRequest request = {forces, weight};
         longRange->execute(request);
         vector<long long> sums;
         energies.download(sums);
         for (int k = 0; k < MLFF_N_COMPONENTS; k++)
-            result.component[k] = sums[k]*scale;
+            result.component[k] = sums[k]*energyScale;
         atoms->force.download(sums);
         for (int i = 0; i < n; i++)
-            result.force.push_back(Vec3(sums[i], sums[i+n], sums[i+2*n])*scale);
+            result.force.push_back(Vec3(sums[i], sums[i+n], sums[i+2*n])*forceScale);
         common.downloadReal(gradient, result.gradient);
         vector<int> status;
         atoms->status.download(status);

@@ -57,7 +57,7 @@ struct LeakAllowed {
 /* Run a test function; an exception that escapes from it is a failure. */
 #define RUN(test, ...)                                                                            \
     do {                                                                                          \
-        const char* only_ = getenv("MLFF_ONLY"); /* by hand: the tests with this in their name */ \
+        const char* only_ = getenv("MLFF_ONLY"); /* only the tests with this in their name */     \
         if (only_ != nullptr && strstr(#test, only_) == nullptr)                                  \
             break;                                                                                \
         check_count++;                                                                            \

@@ -138,7 +138,7 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Readout(int numRows, int numIn, int numOut,
                     if (keep)
                         slope[row*slopeStride+column] = derivative;
                 }
-                sum += guardFixed(value*readout[column]+(column == 0 ? readoutBias[0] : 0), row,
+                sum += guardEnergy(value*readout[column]+(column == 0 ? readoutBias[0] : 0), row,
                                   status);
             }
         }
@@ -149,7 +149,7 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Readout(int numRows, int numIn, int numOut,
                 sums[LOCAL_ID] += sums[LOCAL_ID+step];
         }
         if (LOCAL_ID == 0)
-            addFixed(energy, sums[0]);
+            addEnergy(energy, sums[0]);
         SYNC_THREADS;
     }
 }

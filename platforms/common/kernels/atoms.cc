@@ -153,7 +153,7 @@ KERNEL void mlffAddForces(GLOBAL const mm_ulong* RESTRICT force, GLOBAL const in
         GLOBAL mm_ulong* RESTRICT buffer, int n, int stride, real scale) {
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE)
         for (int d = 0; d < 3; d++) {
-            real f = scale*fixedToReal(force[i+d*n]);
+            real f = scale*fixedToForce(force[i+d*n]);
             ATOMIC_ADD(&buffer[slots[i]+d*stride], (mm_ulong) realToFixedPoint(f));
         }
 }
@@ -164,7 +164,7 @@ KERNEL void mlffAddDerivative(GLOBAL const mm_ulong* RESTRICT energies, int n,
     if (GLOBAL_ID == 0) {
         mixed sum = 0;
         for (int k = 0; k < n; k++)
-            sum += ((mixed) ((mm_long) energies[k]))/FIXED_SCALE;
+            sum += ((mixed) ((mm_long) energies[k]))/ENERGY_SCALE;
         derivatives[index] += factor*sum;
     }
 }

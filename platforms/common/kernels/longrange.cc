@@ -46,5 +46,5 @@ DEVICE void sumBlock(LOCAL_ARG real* RESTRICT values, int count) {
 
 /* An energy in fixed point, rounded to the nearest step: many rows are added up. */
 DEVICE mm_long energyToFixed(real energy, int row, GLOBAL int* RESTRICT status) {
-    return (mm_long) floor(guardFixed(energy, row, status)*FIXED_SCALE+0.5f);
+    return toFixed(guardEnergy(energy, row, status), ENERGY_SCALE);
 }

@@ -640,8 +640,8 @@ KERNEL void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, int layer,
         ROOM_ARG real4* e = painnReadout(plan, readout, readoutHidden, after,
             after+READOUT_WIDEST*QUARTERS, base, n, join);
         for (int t = LOCAL_ID; t < ROWS && base+t < n; t += BLOCK)
-            addFixed(&energies[0],
-                guardFixed(scale*((ROOM_ARG const real*) e)[t], base+t, status));
+            addEnergy(&energies[0],
+                guardEnergy(scale*((ROOM_ARG const real*) e)[t], base+t, status));
         SYNC_THREADS;
         if (forces) {
             ROOM_ARG real4* gs = painnReadoutBackward(plan, readout, readoutHidden, after,

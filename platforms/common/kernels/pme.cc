@@ -11,6 +11,7 @@
 
 /* Steps of the charges on the mesh, to the e: finer than those of energies. */
 #define CHARGE_SCALE 17592186044416.0f
+#define CHARGE_LIMIT 1e5f
 
 /* value[k] = M_n(w + k), k = 0 ... n-1, from order n - 1 (Essmann et al. 1995, eq. 3.3). */
 DEVICE void raiseOrder(int n, real w, LOCAL_ARG real* RESTRICT value) {
@@ -69,7 +70,7 @@ KERNEL void mlffPmeSpread(GLOBAL const exact4* RESTRICT position,
         int i = base+LOCAL_ID/LANES;
         makeSplines(i, last, position, perA, perB, perC, K, point, value, slope);
         if (i < last && lane < ORDER*ORDER) {
-            real q = guardFixed(charge[i], i, status)*value[k0]*value[k1]*CHARGE_SCALE;
+            real q = guard(charge[i], CHARGE_LIMIT, i, status)*value[k0]*value[k1]*CHARGE_SCALE;
             int line = (point[k0]*K.y+point[k1])*K.z;
             for (int k = at+2*ORDER; k < at+SPLINES; k++)
                 ATOMIC_ADD(&sums[line+point[k]], (mm_ulong) (mm_long) (q*value[k]));

@@ -33,33 +33,48 @@ typedef float4 exact4;
 
 /* --------------------------------------------------------------------- fixed-point sums -- */
 
-/* 2^32 steps to the unit, as OpenMM's forces: the result does not depend on the order. */
-#define FIXED_SCALE 4294967296.0f
-#define FIXED_LIMIT 1e9f
+/*
+ * Energies have 2^36 steps to the eV, forces 2^40 to the eV/angstrom: their differences make the
+ * Hessian. The result does not depend on the order. Larger values than the limits have no room;
+ * OpenMM's own buffer of forces ends at 2.2e6 eV/angstrom.
+ */
+#define ENERGY_SCALE 68719476736.0f
+#define ENERGY_LIMIT 1e7f
+#define FORCE_SCALE 1099511627776.0f
+#define FORCE_LIMIT 1e6f
 
 /* A value that a sum can take; 0 and a mark in the status for others, NaN included. */
-DEVICE real guardFixed(real value, int row, GLOBAL int* RESTRICT status) {
-    if (value > -FIXED_LIMIT && value < FIXED_LIMIT)
+DEVICE real guard(real value, real limit, int row, GLOBAL int* RESTRICT status) {
+    if (value > -limit && value < limit)
         return value;
     status[STATUS_NOT_FINITE] = row+1;
     return 0;
 }
 
-/* Rounded, not cut off: many small values add up without a drift. */
-DEVICE void addFixed(GLOBAL mm_ulong* RESTRICT sum, real value) {
-    ATOMIC_ADD(sum, (mm_ulong) ((mm_long) floor(value*FIXED_SCALE+0.5f)));
+DEVICE real guardEnergy(real value, int row, GLOBAL int* RESTRICT status) {
+    return guard(value, ENERGY_LIMIT, row, status);
 }
 
-DEVICE real fixedToReal(mm_ulong sum) {
-    return ((real) ((mm_long) sum))/FIXED_SCALE;
+/* Rounded, not cut off: many small values add up without a drift. */
+DEVICE mm_long toFixed(real value, real scale) {
+    return (mm_long) floor(value*scale+0.5f);
+}
+
+DEVICE void addEnergy(GLOBAL mm_ulong* RESTRICT sum, real value) {
+    ATOMIC_ADD(sum, (mm_ulong) toFixed(value, ENERGY_SCALE));
 }
 
 /* force [3][n]: add f to that of a row. */
 DEVICE void addForce(GLOBAL mm_ulong* RESTRICT force, int row, int n, real x, real y, real z,
         GLOBAL int* RESTRICT status) {
-    addFixed(&force[row], guardFixed(x, row, status));
-    addFixed(&force[row+n], guardFixed(y, row, status));
-    addFixed(&force[row+2*n], guardFixed(z, row, status));
+    ATOMIC_ADD(&force[row], (mm_ulong) toFixed(guard(x, FORCE_LIMIT, row, status), FORCE_SCALE));
+    ATOMIC_ADD(&force[row+n], (mm_ulong) toFixed(guard(y, FORCE_LIMIT, row, status), FORCE_SCALE));
+    ATOMIC_ADD(&force[row+2*n],
+        (mm_ulong) toFixed(guard(z, FORCE_LIMIT, row, status), FORCE_SCALE));
+}
+
+DEVICE real fixedToForce(mm_ulong sum) {
+    return ((real) ((mm_long) sum))/FORCE_SCALE;
 }
 
 /* ------------------------------------------------------------------------------- pairs -- */
