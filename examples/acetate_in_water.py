@@ -4,7 +4,7 @@ Once before: openmm-mlff get aimnet2. Argument: another model of charged molecul
 """
 import pathlib
 import sys
-from openmm import LangevinMiddleIntegrator, Vec3, unit
+from openmm import LangevinMiddleIntegrator, Platform, Vec3, unit
 from openmm.app import PME, ForceField, Modeller, PDBFile, Simulation, StateDataReporter
 from openmmmlff import createMixedSystem
 model = sys.argv[1] if len(sys.argv) > 1 else "aimnet2"
@@ -16,7 +16,7 @@ modeller.addSolvent(forceField, boxSize=Vec3(2.2, 2.2, 2.2)*unit.nanometer)  # a
 system = forceField.createSystem(modeller.topology, nonbondedMethod=PME)
 system = createMixedSystem(modeller.topology, system, range(7), model, charge=-1)
 integrator = LangevinMiddleIntegrator(300*unit.kelvin, 1/unit.picosecond, 1*unit.femtosecond)
-simulation = Simulation(modeller.topology, system, integrator)
+simulation = Simulation(modeller.topology, system, integrator, Platform.getPlatform("CPU"))
 simulation.context.setPositions(modeller.positions)
 simulation.reporters.append(StateDataReporter(sys.stdout, 100, step=True, temperature=True))
 simulation.minimizeEnergy(maxIterations=100)

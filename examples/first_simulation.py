@@ -1,5 +1,5 @@
 import sys
-from openmm import LangevinMiddleIntegrator, System, unit
+from openmm import LangevinMiddleIntegrator, Platform, System, unit
 from openmm.app import PDBFile, Simulation, StateDataReporter
 from openmmmlff import MLFFForce
 pdb = PDBFile("examples/alanine_dipeptide.pdb")
@@ -8,7 +8,7 @@ for atom in pdb.topology.atoms():
     system.addParticle(atom.element.mass)
 system.addForce(MLFFForce.fromTopology("painn-hcno", pdb.topology))
 integrator = LangevinMiddleIntegrator(300*unit.kelvin, 1/unit.picosecond, 1*unit.femtosecond)
-simulation = Simulation(pdb.topology, system, integrator)
+simulation = Simulation(pdb.topology, system, integrator, Platform.getPlatform("CPU"))
 simulation.context.setPositions(pdb.positions)
 simulation.reporters.append(StateDataReporter(sys.stdout, 100, time=True, temperature=True))
 simulation.minimizeEnergy()
