@@ -191,7 +191,12 @@ static Golden merge(const vector<Golden>& parts, double distance) {
 // keeps its total charge.
 static void checkBatch(const vector<Golden>& parts, double distance) {
     Golden all = merge(parts, distance);
-    for (const Golden& part : parts) {
+    if (keepsFloatPositions())  // alone, too, molecules are what they are far from the origin
+        all.positions = roundToFloat(all.positions);
+    for (size_t k = 0; k < parts.size(); k++) {
+        Golden part = parts[k];
+        for (int i = 0; i < part.size(); i++)
+            part.positions[i] = all.positions[all.forces.size()+i]-Vec3(distance*k, 0, 0);
         Molecule alone(part);
         const State state = alone.evaluate();
         const vector<double> q = alone.charges();
