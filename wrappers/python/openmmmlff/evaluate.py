@@ -182,7 +182,9 @@ def _findPlatform(name):
              for i in range(openmm.Platform.getNumPlatforms())]
     if name not in names:
         text = f"there is no platform '{name}' here; available: {', '.join(names)}"
-        failures = [f for f in openmm.Platform.getPluginLoadFailures() if name in f]
+        # ours needs OpenMM's platform: that is not why there is none
+        failures = [f for f in openmm.Platform.getPluginLoadFailures()
+                    if name in f and "OpenMMMLFF" not in f]
         raise EvaluationError(text + (f" (OpenMM says: {failures[0]})" if failures else ""))
     platform = openmm.Platform.getPlatformByName(name)
     if not platform.supportsKernels([KERNEL]):

@@ -53,7 +53,9 @@ def findContenders(asked, precisions):
     for name in asked or (*KNOWN, *(n for n in names if n not in KNOWN)):
         if name not in names:
             text = "there is no such platform here"
-            failures = [f for f in openmm.Platform.getPluginLoadFailures() if name in f]
+            # ours needs OpenMM's platform: that is not why there is none
+            failures = [f for f in openmm.Platform.getPluginLoadFailures()
+                        if name in f and "OpenMMMLFF" not in f]
             if failures:
                 text += f" (OpenMM says: {' '.join(failures[0].split())})"
             found.append(Contender(name, "", False, bool(asked), text))
