@@ -352,6 +352,24 @@ void CommonAIMNet2::addConvolution(int t, const ComputeProgram& program,
 
 // ------------------------------------------------------------------------ layers, forward
 
+// A layer of any width, queued; the caller adds what is particular to the kernel.
+CommonLaunch CommonAIMNet2::startForward(const char* name, CommonDenseKernels& kernels,
+                                         CommonDense& layer, ComputeArray& in, int stride) {
+    const CommonLaunch launch = kernels.create(name, atoms.numAtoms, layer.numOut);
+    launch.kernel->addArg(atoms.numAtoms);
+    launch.kernel->addArg(layer.numIn);
+    launch.kernel->addArg(layer.numOut);
+    launch.kernel->addArg(in);
+    launch.kernel->addArg(stride);
+    launch.kernel->addArg(layer.forward);
+    launch.kernel->addArg(layer.bias);
+    launch.kernel->addArg(layer.activate ? 1 : 0);
+    launch.kernel->addArg(1);           // 8: keep
+    keepArguments.push_back({launch.kernel, 8});
+    forward.push_back(launch);
+    return launch;
+}
+
 void CommonAIMNet2::addForward(int t, CommonDenseKernels& kernels) {
     Layers& layers = passes[t].layers;
     ComputeArray* in = &x;
@@ -359,23 +377,11 @@ void CommonAIMNet2::addForward(int t, CommonDenseKernels& kernels) {
     for (size_t k = 0; k+1 < layers.size(); k++) {
         CommonDense& layer = *layers[k];
         ComputeArray& out = hidden[k%2];
-        const CommonLaunch launch = kernels.create("mlffDenseForward", atoms.numAtoms,
-                                                   layer.numOut);
-        launch.kernel->addArg(atoms.numAtoms);
-        launch.kernel->addArg(layer.numIn);
-        launch.kernel->addArg(layer.numOut);
-        launch.kernel->addArg(*in);
-        launch.kernel->addArg(stride);
-        launch.kernel->addArg(layer.forward);
-        launch.kernel->addArg(layer.bias);
-        launch.kernel->addArg(layer.activate ? 1 : 0);
-        launch.kernel->addArg(1);       // 8: keep
+        const CommonLaunch launch = startForward("mlffDenseForward", kernels, layer, *in, stride);
         launch.kernel->addArg(out);
         launch.kernel->addArg(hiddenStride);
         launch.kernel->addArg(layer.slope);
         launch.kernel->addArg(CommonDense::getStride(layer.numOut));
-        keepArguments.push_back({launch.kernel, 8});
-        forward.push_back(launch);
         in = &out;
         stride = hiddenStride;
     }
@@ -416,24 +422,13 @@ void CommonAIMNet2::addUpdate(int t, CommonDenseKernels& kernels, CommonDense& l
 
 void CommonAIMNet2::addReadout(CommonDenseKernels& kernels, CommonDense& layer, ComputeArray& in,
                                int stride) {
-    const CommonLaunch launch = kernels.create("mlffAimnet2Readout", atoms.numAtoms, layer.numOut);
-    launch.kernel->addArg(atoms.numAtoms);
-    launch.kernel->addArg(layer.numIn);
-    launch.kernel->addArg(layer.numOut);
-    launch.kernel->addArg(in);
-    launch.kernel->addArg(stride);
-    launch.kernel->addArg(layer.forward);
-    launch.kernel->addArg(layer.bias);
-    launch.kernel->addArg(layer.activate ? 1 : 0);
-    launch.kernel->addArg(1);           // 8: keep
+    const CommonLaunch launch = startForward("mlffAimnet2Readout", kernels, layer, in, stride);
     launch.kernel->addArg(layer.slope);
     launch.kernel->addArg(CommonDense::getStride(layer.numOut));
     launch.kernel->addArg(readout);
     launch.kernel->addArg(readoutBias);
     launch.kernel->addArg(energies);    // its first word is MLFF_NETWORK
     launch.kernel->addArg(atoms.status);
-    keepArguments.push_back({launch.kernel, 8});
-    forward.push_back(launch);
 }
 
 // ------------------------------------------------------------------------ layers, reverse

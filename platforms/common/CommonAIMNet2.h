@@ -70,6 +70,8 @@ private:
     KernelDefines getDefines() const;
     ComputeProgram compileConvolution(bool first);
     void addConvolution(int pass, const ComputeProgram& program, const CommonPairs& message);
+    CommonLaunch startForward(const char* name, CommonDenseKernels& kernels, CommonDense& layer,
+                              ComputeArray& x, int stride);
     void addForward(int pass, CommonDenseKernels& kernels);
     void addUpdate(int pass, CommonDenseKernels& kernels, CommonDense& layer, ComputeArray& x,
                    int stride);

@@ -518,7 +518,7 @@ void CommonGeometry::adaptCapacities(const int* words) {
             continue;
         const int w = list->which;
         if (words[FULL+w] || (!words[HALF+w] && list->pairs.capacity > FIRST_CAPACITY))
-            setCapacity(*list, roundUp(1.3*largestRow(*list)+4));
+            fitCapacity(*list);
     }
 }
 
@@ -527,16 +527,17 @@ bool CommonGeometry::enlarge(const int* words) {
     bool any = false;
     for (auto& list : skinLists)
         if (list && words[OVERFLOWN+list->which]) {
-            setCapacity(*list, roundUp(1.3*largestRow(*list)+4));
+            fitCapacity(*list);
             any = true;
         }
     return any;
 }
 
-int CommonGeometry::largestRow(SkinList& list) const {
+// Room for the longest row and a third more.
+void CommonGeometry::fitCapacity(SkinList& list) {
     vector<int> counts;
     list.pairs.listCount.download(counts);
-    return *std::max_element(counts.begin(), counts.end());
+    setCapacity(list, roundUp(1.3**std::max_element(counts.begin(), counts.end())+4));
 }
 
 void CommonGeometry::setCapacity(SkinList& list, int capacity) {

@@ -103,7 +103,7 @@ private:
     void setCapacity(SkinList& list, int capacity);
     void adaptCapacities(const int* words);
     bool enlarge(const int* words);
-    int largestRow(SkinList& list) const;
+    void fitCapacity(SkinList& list);
     void readOldStatus();
     void throwIfBroken(const int* words);
     void queueGather(bool rebuild);

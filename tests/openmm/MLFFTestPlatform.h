@@ -74,20 +74,34 @@ static vector<Vec3> roundToFloat(vector<Vec3> positions) {
     return positions;
 }
 
-// The same System on the Reference platform, in its default box.
-static State onReference(System& system, const vector<Vec3>& positions) {
-    VerletIntegrator integrator(1e-3);
-    Context context(system, integrator, Platform::getPlatformByName("Reference"));
-    context.setPositions(positions);
-    return context.getState(State::Energy | State::Forces);
+/* A Context of the same System on the Reference platform, in its default box. */
+struct ReferenceContext {
+    VerletIntegrator integrator;
+    Context context;
+    ReferenceContext(System& system, const vector<Vec3>& positions) : integrator(1e-3),
+            context(system, integrator, Platform::getPlatformByName("Reference")) {
+        context.setPositions(positions);
+    }
+};
+
+inline State onReference(System& system, const vector<Vec3>& positions) {
+    ReferenceContext reference(system, positions);
+    return reference.context.getState(State::Energy | State::Forces);
+}
+
+// In the state's box.
+inline State onReference(System& system, const State& at, int groups = -1) {
+    ReferenceContext reference(system, at.getPositions());
+    Vec3 a, b, c;
+    at.getPeriodicBoxVectors(a, b, c);
+    reference.context.setPeriodicBoxVectors(a, b, c);
+    return reference.context.getState(State::Energy | State::Forces, false, groups);
 }
 
 static vector<Vec3> minimizeOnReference(System& system, const vector<Vec3>& positions) {
-    VerletIntegrator integrator(1e-3);
-    Context context(system, integrator, Platform::getPlatformByName("Reference"));
-    context.setPositions(positions);
-    LocalEnergyMinimizer::minimize(context, 10.0);
-    return context.getState(State::Positions).getPositions();
+    ReferenceContext reference(system, positions);
+    LocalEnergyMinimizer::minimize(reference.context, 10.0);
+    return reference.context.getState(State::Positions).getPositions();
 }
 
 static bool isOnPoCL(Context& context) {

@@ -10,6 +10,7 @@
 #include "MLFFForce.h"
 #include "OpenMM.h"
 #include "check.h"
+#include "internal/MLFFPluginFailures.h"
 #include "leak_scope.h"
 #include <algorithm>
 #include <exception>
@@ -76,23 +77,6 @@ inline string folder(const char* variable) {
     return value == nullptr ? "" : value;
 }
 
-inline bool hasPlatform(const string& name) {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++)
-        if (Platform::getPlatform(i).getName() == name)
-            return true;
-    return false;
-}
-
-/* A plugin of ours could not be loaded although the platform that it belongs to is there. */
-inline bool isOurFailure(const string& failure) {
-    const string prefix = "libOpenMMMLFF";
-    const size_t begin = failure.find(prefix);
-    if (begin == string::npos)
-        return false;
-    const size_t name = begin+prefix.size();
-    return hasPlatform(failure.substr(name, failure.find(".so", name)-name));
-}
-
 /* OpenMM's plugins first: ours add a kernel to the platforms that exist. */
 inline void loadPlugins() {
     for (const char* variable : {"OPENMM_PLUGINS", "MLFF_PLUGINS"}) {
@@ -100,7 +84,7 @@ inline void loadPlugins() {
             continue;
         Platform::loadPluginsFromDirectory(folder(variable));
         for (const string& failure : Platform::getPluginLoadFailures())
-            if (isOurFailure(failure))
+            if (isMLFFPluginFailure(failure))
                 CHECK_SAY("plugin not loaded: %s", failure.c_str());
     }
 }

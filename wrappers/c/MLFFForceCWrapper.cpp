@@ -1,6 +1,7 @@
 #include "MLFFForceCWrapper.h"
 #include "MLFFForce.h"
 #include "MLFFKernels.h"
+#include "internal/MLFFPluginFailures.h"
 #include "mlff.h"
 #include "openmm/Context.h"
 #include "openmm/Integrator.h"
@@ -479,23 +480,6 @@ int OpenMM_MLFFForce_getCoulombMethodInContext(const OpenMM_MLFFForce* target,
 
 // --------------------------------------------------------- OpenMM's functions, with errors
 
-static bool hasPlatform(const string& name) {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++)
-        if (Platform::getPlatform(i).getName() == name)
-            return true;
-    return false;
-}
-
-// A plugin of ours could not be loaded although the platform that it belongs to is there.
-static bool isOurFailure(const string& text) {
-    const string prefix = "libOpenMMMLFF";
-    const size_t begin = text.find(prefix);
-    if (begin == string::npos)
-        return false;
-    const size_t name = begin+prefix.size();
-    return hasPlatform(text.substr(name, text.find(".so", name)-name));
-}
-
 int OpenMM_MLFF_loadPlugins(const char* folder) {
     return guardedCode([&] {
         const string path = &notNull(folder, "the name of a folder");
@@ -503,7 +487,7 @@ int OpenMM_MLFF_loadPlugins(const char* folder) {
         const vector<string> failures = Platform::getPluginLoadFailures();  // of this call
         vector<string> ours;
         for (const string& text : failures)
-            if (isOurFailure(text))
+            if (isMLFFPluginFailure(text))
                 ours.push_back(text);
         if (!ours.empty())
             throw OpenMMException("a plugin of MLFFForce in " + path + " cannot be loaded: " +

@@ -1,8 +1,5 @@
 #include "CpuMLFFPlugin.h"
-#include "openmm/KernelFactory.h"
-#include "openmm/OpenMMException.h"
-#include "openmm/Platform.h"
-#include "openmm/PluginInitializer.h"
+#include "internal/MLFFPlugin.h"
 #include "openmm/cpu/CpuPlatform.h"
 
 using namespace OpenMM;
@@ -49,31 +46,10 @@ void CpuThreads::execute(ThreadPool&, int thread) {
 
 // ------------------------------------------------------------------------- registration
 
-namespace {
-
-class CpuMLFFKernelFactory : public KernelFactory {
-public:
-    KernelImpl* createKernelImpl(string name, const Platform& platform,
-                                 ContextImpl& context) const {
-        if (name == CalcMLFFForceKernel::Name())
-            return new CpuCalcMLFFForceKernel(name, platform,
-                                              CpuPlatform::getPlatformData(context).threads);
-        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-    }
-};
-
-} // namespace
-
-// Both functions must exist and be visible: OpenMM would else find and call those of a library
-// that we depend on.
-extern "C" OPENMM_EXPORT_MLFF void registerPlatforms() {
+static KernelImpl* createKernel(const string& name, const Platform& platform,
+                                ContextImpl& context) {
+    return new CpuCalcMLFFForceKernel(name, platform,
+                                      CpuPlatform::getPlatformData(context).threads);
 }
 
-extern "C" OPENMM_EXPORT_MLFF void registerKernelFactories() {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
-        Platform& platform = Platform::getPlatform(i);
-        if (platform.getName() == "CPU")
-            platform.registerKernelFactory(CalcMLFFForceKernel::Name(),
-                                           new CpuMLFFKernelFactory());
-    }
-}
+MLFF_PLUGIN("CPU", createKernel)

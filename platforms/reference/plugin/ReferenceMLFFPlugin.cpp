@@ -1,8 +1,5 @@
 #include "ReferenceMLFFPlugin.h"
-#include "openmm/KernelFactory.h"
-#include "openmm/OpenMMException.h"
-#include "openmm/Platform.h"
-#include "openmm/PluginInitializer.h"
+#include "internal/MLFFPlugin.h"
 
 using namespace OpenMM;
 using std::string;
@@ -17,29 +14,8 @@ mlff_status ReferencePairFinder::find(double range, int numAtoms, const double (
     return status;
 }
 
-namespace {
-
-class ReferenceMLFFKernelFactory : public KernelFactory {
-public:
-    KernelImpl* createKernelImpl(string name, const Platform& platform, ContextImpl&) const {
-        if (name == CalcMLFFForceKernel::Name())
-            return new ReferenceCalcMLFFForceKernel(name, platform);
-        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-    }
-};
-
-} // namespace
-
-// Both functions must exist and be visible: OpenMM would else find and call those of a library
-// that we depend on.
-extern "C" OPENMM_EXPORT_MLFF void registerPlatforms() {
+static KernelImpl* createKernel(const string& name, const Platform& platform, ContextImpl&) {
+    return new ReferenceCalcMLFFForceKernel(name, platform);
 }
 
-extern "C" OPENMM_EXPORT_MLFF void registerKernelFactories() {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
-        Platform& platform = Platform::getPlatform(i);
-        if (platform.getName() == "Reference")
-            platform.registerKernelFactory(CalcMLFFForceKernel::Name(),
-                                           new ReferenceMLFFKernelFactory());
-    }
-}
+MLFF_PLUGIN("Reference", createKernel)

@@ -176,16 +176,25 @@ def reducedBox(lattice):
     return box, rotation
 
 
+def platformNames():
+    return [openmm.Platform.getPlatform(i).getName()
+            for i in range(openmm.Platform.getNumPlatforms())]
+
+
+def whyNoPlatform(name):
+    """What OpenMM said when it could not load a platform; '' where it said nothing."""
+    # our plugin needs OpenMM's platform: that it fails is not why there is none
+    return next((f for f in openmm.Platform.getPluginLoadFailures()
+                 if name in f and "OpenMMMLFF" not in f), "")
+
+
 def _findPlatform(name):
     """The platform of that name, if it can compute the force."""
-    names = [openmm.Platform.getPlatform(i).getName()
-             for i in range(openmm.Platform.getNumPlatforms())]
+    names = platformNames()
     if name not in names:
         text = f"there is no platform '{name}' here; available: {', '.join(names)}"
-        # ours needs OpenMM's platform: that is not why there is none
-        failures = [f for f in openmm.Platform.getPluginLoadFailures()
-                    if name in f and "OpenMMMLFF" not in f]
-        raise EvaluationError(text + (f" (OpenMM says: {failures[0]})" if failures else ""))
+        failure = whyNoPlatform(name)
+        raise EvaluationError(text + (f" (OpenMM says: {failure})" if failure else ""))
     platform = openmm.Platform.getPlatformByName(name)
     if not platform.supportsKernels([KERNEL]):
         able = [n for n in names

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import openmm
 
-from openmmmlff.evaluate import KERNEL
+from openmmmlff.evaluate import KERNEL, platformNames, whyNoPlatform
 
 PRECISIONS = ("single", "mixed", "double")
 NOT_THERE = "is not available on"     # how a platform says that it lacks an architecture
@@ -47,17 +47,14 @@ class Result:
 
 def findContenders(asked, precisions):
     """Contenders of the platforms by name (None: all), the base's place left open."""
-    names = [openmm.Platform.getPlatform(i).getName()
-             for i in range(openmm.Platform.getNumPlatforms())]
+    names = platformNames()
     found = []
     for name in asked or (*KNOWN, *(n for n in names if n not in KNOWN)):
         if name not in names:
             text = "there is no such platform here"
-            # ours needs OpenMM's platform: that is not why there is none
-            failures = [f for f in openmm.Platform.getPluginLoadFailures()
-                        if name in f and "OpenMMMLFF" not in f]
-            if failures:
-                text += f" (OpenMM says: {' '.join(failures[0].split())})"
+            failure = whyNoPlatform(name)
+            if failure:
+                text += f" (OpenMM says: {' '.join(failure.split())})"
             found.append(Contender(name, "", False, bool(asked), text))
             continue
         platform = openmm.Platform.getPlatformByName(name)
