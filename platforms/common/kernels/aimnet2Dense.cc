@@ -36,12 +36,8 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Update(int numRows, int numIn,
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;
             if (row >= numRows || column >= numOut)
                 continue;
-            real value = tileSum(buffer, o)+bias[column], derivative;
-            if (activate) {
-                value = gelu(value, &derivative);
-                if (keep)
-                    slope[row*slopeStride+column] = derivative;
-            }
+            real value = tileOutput(buffer, o, row, column, bias, activate, keep, slope,
+                                    slopeStride);
             if (column < GA) {
                 const int from = (fromTable ? species[row] : row);
                 newA[row*GA+column] = a[from*GA+column]+value;
@@ -132,12 +128,8 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Readout(int numRows, int numIn, int numOut,
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;
             if (row < numRows && column < numOut) {
-                real value = tileSum(buffer, o)+bias[column], derivative;
-                if (activate) {
-                    value = gelu(value, &derivative);
-                    if (keep)
-                        slope[row*slopeStride+column] = derivative;
-                }
+                const real value = tileOutput(buffer, o, row, column, bias, activate, keep, slope,
+                                              slopeStride);
                 sum += guardEnergy(value*readout[column]+(column == 0 ? readoutBias[0] : 0), row,
                                   status);
             }

@@ -150,10 +150,26 @@ DEVICE real gelu(real z, real* slope) {
 }
 
 /*
- * y = activation(x W + b)
- *   weight     [numIn][numOut]
+ * Output number o of the tile: activation(sum + bias).
  *   activate   GELU; else nothing
  *   keep       store GELU's derivative in slope [numRows][slopeStride]
+ */
+DEVICE real tileOutput(LOCAL_ARG const real* buffer, int o, int row, int column,
+        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* RESTRICT slope,
+        int slopeStride) {
+    real value = tileSum(buffer, o)+bias[column], derivative;
+    if (activate) {
+        value = gelu(value, &derivative);
+        if (keep)
+            slope[row*slopeStride+column] = derivative;
+    }
+    return value;
+}
+
+/*
+ * y = activation(x W + b)
+ *   weight     [numIn][numOut]
+ *   activate, keep, slope    as in tileOutput()
  */
 KERNEL DENSE_BOUNDS void mlffDenseForward(int numRows, int numIn, int numOut,
         GLOBAL const real* RESTRICT x, int xStride, GLOBAL const real* RESTRICT weight,
@@ -170,15 +186,9 @@ KERNEL DENSE_BOUNDS void mlffDenseForward(int numRows, int numIn, int numOut,
 #pragma unroll 1
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;
-            if (row < numRows && column < numOut) {
-                real value = tileSum(buffer, o)+bias[column], derivative;
-                if (activate) {
-                    value = gelu(value, &derivative);
-                    if (keep)
-                        slope[row*slopeStride+column] = derivative;
-                }
-                y[row*yStride+column] = value;
-            }
+            if (row < numRows && column < numOut)
+                y[row*yStride+column] = tileOutput(buffer, o, row, column, bias, activate, keep,
+                                                   slope, slopeStride);
         }
     }
 }

@@ -66,6 +66,14 @@ DEVICE real2 painnTerm(real d, real2 envelope, int k, GLOBAL const real* RESTRIC
 }
 #endif
 
+/* What a block stages, and where its groups join; at the top of a kernel. */
+#define PAINN_STAGED \
+    LOCAL real4 term[TERMS*QUADS]; \
+    LOCAL real4 direction[PAIRS]; \
+    LOCAL real4 sums[BLOCK]; \
+    LOCAL int sender[PAIRS]; \
+    LOCAL int start[PAIRS];
+
 /*
  * Stage pairs first ... first+PAIRS-1 of row i; those behind the last have zero terms.
  *   term, slope   [TERMS][PAIRS] functions of the distance and their derivatives; slope may be
@@ -251,11 +259,7 @@ KERNEL void mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
         GLOBAL const real* RESTRICT x, GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid,
         GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n, int capacity) {
-    LOCAL real4 term[TERMS*QUADS];
-    LOCAL real4 direction[PAIRS];
-    LOCAL real4 sums[BLOCK];
-    LOCAL int sender[PAIRS];
-    LOCAL int start[PAIRS];
+    PAINN_STAGED
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
@@ -269,11 +273,7 @@ KERNEL void mlffPainnMessage(GLOBAL const int* RESTRICT counts,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
         GLOBAL real* RESTRICT vMid, int n, int capacity) {
-    LOCAL real4 term[TERMS*QUADS];
-    LOCAL real4 direction[PAIRS];
-    LOCAL real4 sums[BLOCK];
-    LOCAL int sender[PAIRS];
-    LOCAL int start[PAIRS];
+    PAINN_STAGED
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
             counts, x, x, v, s, vMid, term, direction, sums, sender, start);
@@ -402,12 +402,8 @@ KERNEL void mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         GLOBAL mm_ulong* RESTRICT forces, GLOBAL int* RESTRICT status, int n, int capacity,
         real scale) {
-    LOCAL real4 term[TERMS*QUADS];
+    PAINN_STAGED
     LOCAL real4 slope[TERMS*QUADS];
-    LOCAL real4 direction[PAIRS];
-    LOCAL real4 sums[BLOCK];
-    LOCAL int sender[PAIRS];
-    LOCAL int start[PAIRS];
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
             filter, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
@@ -421,12 +417,8 @@ KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         GLOBAL real* RESTRICT sent, GLOBAL mm_ulong* RESTRICT forces,
         GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
-    LOCAL real4 term[TERMS*QUADS];
+    PAINN_STAGED
     LOCAL real4 slope[TERMS*QUADS];
-    LOCAL real4 direction[PAIRS];
-    LOCAL real4 sums[BLOCK];
-    LOCAL int sender[PAIRS];
-    LOCAL int start[PAIRS];
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
             filter, counts, x, v, gs, gv, sent, term, slope, direction, sums, sender, start,

@@ -508,15 +508,17 @@ DEVICE void painnUpdateBackward(const int last, GLOBAL const real* RESTRICT weig
 #define PAINN_STEP 8
 
 /*
- * Energies of ROWS rows, without the element constants and in units of the last linear layer, at
- * the place returned; from s at in.
- *   hidden    [row][READOUT_HIDDEN] kept
+ * Steps first ... first+steps-1 of the plan for ROWS rows, from in; the place of the last layer's
+ * outputs is returned.
+ *   reverse   outputs are times silu'(hidden); else hidden is kept and silu taken
+ *   hidden    [row][READOUT_HIDDEN]
  *   other     room beside in, for the widest layer; in and other change places
  */
-DEVICE ROOM_ARG real4* painnReadout(GLOBAL const int* RESTRICT plan,
-        GLOBAL const real* RESTRICT weights, GLOBAL real* hidden, ROOM_ARG real4* in,
-        ROOM_ARG real4* other, int base, int n, LOCAL_ARG real4* RESTRICT join) {
-    for (int step = 0; step < READOUT_STEPS; step++) {
+DEVICE ROOM_ARG real4* painnReadoutSteps(const int reverse, int first, int steps,
+        GLOBAL const int* RESTRICT plan, GLOBAL const real* RESTRICT weights,
+        GLOBAL real* hidden, ROOM_ARG real4* in, ROOM_ARG real4* other, int base, int n,
+        LOCAL_ARG real4* RESTRICT join) {
+    for (int step = first; step < first+steps; step++) {
         GLOBAL const int* what = plan+step*PAINN_STEP;
         int outputs = what[1], kept = what[5];
         int column = min(what[2]+(int) (LOCAL_ID%LANES), outputs-1), f = painnOwn(what[2], outputs);
@@ -526,8 +528,13 @@ DEVICE ROOM_ARG real4* painnReadout(GLOBAL const int* RESTRICT plan,
         painnCollect(QUARTERS, sum, join);
         if (f >= 0)
             for (int q = 0; q < QUARTERS; q++) {
-                real4 value = sum[q]+painnSpread(weights[what[4]+f]);
-                if (kept >= 0) {
+                real4 value = sum[q];
+                if (!reverse)
+                    value = value+painnSpread(weights[what[4]+f]);
+                if (kept >= 0 && reverse)
+                    value = value*painnSiluSlope(painnLoad(hidden+kept+f, READOUT_HIDDEN,
+                        base+4*q, n));
+                else if (kept >= 0) {
                     painnStore(hidden+kept+f, READOUT_HIDDEN, base+4*q, n, value);
                     value = painnSilu(value);
                 }
@@ -543,37 +550,25 @@ DEVICE ROOM_ARG real4* painnReadout(GLOBAL const int* RESTRICT plan,
     return in;
 }
 
+/*
+ * Energies of ROWS rows, without the element constants and in units of the last linear layer, at
+ * the place returned; from s at in.
+ */
+DEVICE ROOM_ARG real4* painnReadout(GLOBAL const int* RESTRICT plan,
+        GLOBAL const real* RESTRICT weights, GLOBAL real* hidden, ROOM_ARG real4* in,
+        ROOM_ARG real4* other, int base, int n, LOCAL_ARG real4* RESTRICT join) {
+    return painnReadoutSteps(0, 0, READOUT_STEPS, plan, weights, hidden, in, other, base, n, join);
+}
+
 /* Reverse of painnReadout(), from 1: the gradient of s, at the place returned. */
 DEVICE ROOM_ARG real4* painnReadoutBackward(GLOBAL const int* RESTRICT plan,
-        GLOBAL const real* RESTRICT weights, GLOBAL const real* hidden, ROOM_ARG real4* in,
+        GLOBAL const real* RESTRICT weights, GLOBAL real* hidden, ROOM_ARG real4* in,
         ROOM_ARG real4* other, int base, int n, LOCAL_ARG real4* RESTRICT join) {
     for (int q = LOCAL_ID; q < QUARTERS; q += BLOCK)
         in[q] = painnSpread(1);
     SYNC_THREADS;
-    for (int step = 0; step < READOUT_BACK_STEPS; step++) {
-        GLOBAL const int* what = plan+(READOUT_STEPS+step)*PAINN_STEP;
-        int outputs = what[1], kept = what[5];
-        int column = min(what[2]+(int) (LOCAL_ID%LANES), outputs-1), f = painnOwn(what[2], outputs);
-        real4 sum[QUARTERS];
-        painnZero(QUARTERS, sum);
-        painnDense(1, what[0], weights+what[3]+column, outputs, 0, in, sum);
-        painnCollect(QUARTERS, sum, join);
-        if (f >= 0)
-            for (int q = 0; q < QUARTERS; q++) {
-                real4 value = sum[q];
-                if (kept >= 0)
-                    value = value*painnSiluSlope(painnLoad(hidden+kept+f, READOUT_HIDDEN,
-                        base+4*q, n));
-                other[f*QUARTERS+q] = value;
-            }
-        SYNC_THREADS;
-        if (what[6]) {
-            ROOM_ARG real4* done = other;
-            other = in;
-            in = done;
-        }
-    }
-    return in;
+    return painnReadoutSteps(1, READOUT_STEPS, READOUT_BACK_STEPS, plan, weights, hidden, in, other,
+        base, n, join);
 }
 
 /* ----------------------------------------------------------------------------- kernels -- */
