@@ -64,6 +64,10 @@ namespace OpenMM {
  * addEnergyParameterDerivative() its derivative is computed; setEnergyFactor() sets a constant
  * factor.
  *
+ * <b>Execution.</b>  setEvaluationMode(), setMatrixPrecision() and setUseDeviceGraph() choose how the
+ * GPU platforms work; the defaults choose by themselves.  getExecutionInfo() tells what a Context
+ * does.
+ *
  * <b>Units.</b>  As everywhere in OpenMM: nm, kJ/mol, e.  The energy is the model's total energy,
  * including its constant per element, so it may be large; only differences have a meaning.
  *
@@ -116,6 +120,44 @@ public:
          * Particle mesh Ewald.  Only with periodic boundary conditions.
          */
         PME = 5
+    };
+    /**
+     * How the OpenCL and CUDA platforms find the pairs of atoms.
+     */
+    enum EvaluationMode {
+        /**
+         * Dense for open regions of up to getDenseThreshold() atoms, Sparse otherwise.
+         */
+        Auto = 0,
+        /**
+         * Without lists: all pairs of a region are looked at in each evaluation.  Only without
+         * periodic boundary conditions.
+         */
+        Dense = 1,
+        /**
+         * Lists with a skin, which the device builds anew when atoms have moved.
+         */
+        Sparse = 2
+    };
+    /**
+     * How the CUDA platform multiplies matrices in single and mixed precision.
+     */
+    enum MatrixPrecision {
+        /**
+         * In the arithmetic of the Context's precision.
+         */
+        Full = 0,
+        /**
+         * On tensor cores, each number as the sum of two halves: three products instead of one,
+         * with errors like those of single precision.  For AIMNet2; from compute capability 8.0
+         * on.  It has not run on a card yet.
+         */
+        SplitHalf = 1,
+        /**
+         * On tensor cores, numbers rounded to TF32: forces with errors of about 1e-3 of the
+         * largest.  For AIMNet2; from compute capability 8.0 on.  It has not run on a card yet.
+         */
+        TF32 = 2
     };
     /**
      * Create an MLFFForce.
@@ -392,6 +434,44 @@ public:
     double getEnergyFactor() const;
 
     /**
+     * Set how the OpenCL and CUDA platforms find pairs.  Other platforms take no notice.
+     */
+    void setEvaluationMode(EvaluationMode mode);
+    /**
+     * Get how the OpenCL and CUDA platforms find pairs.
+     */
+    EvaluationMode getEvaluationMode() const;
+    /**
+     * Set how many atoms an open region may have to be evaluated without lists in the mode Auto.
+     * The default is 512.
+     */
+    void setDenseThreshold(int numAtoms);
+    /**
+     * Get how many atoms an open region may have to be evaluated without lists in the mode Auto.
+     */
+    int getDenseThreshold() const;
+    /**
+     * Set how the CUDA platform multiplies matrices.  Anything but Full is a choice for speed that
+     * getExecutionInfo() reports; where the device or the model has no use for it, Full holds.
+     * Other platforms, and Contexts in double precision, take no notice.
+     */
+    void setMatrixPrecision(MatrixPrecision precision);
+    /**
+     * Get how the CUDA platform multiplies matrices.
+     */
+    MatrixPrecision getMatrixPrecision() const;
+    /**
+     * Set whether the CUDA platform hands an evaluation to the device as one graph instead of
+     * kernel by kernel.  The results are the same, bit for bit.  The default is true.  Other
+     * platforms take no notice.
+     */
+    void setUseDeviceGraph(bool use);
+    /**
+     * Get whether the CUDA platform hands an evaluation to the device as one graph.
+     */
+    bool getUseDeviceGraph() const;
+
+    /**
      * Copy the atomic numbers, the regions, their charges and multiplicities and the energy factor
      * of this object to an existing Context.
      */
@@ -437,6 +517,12 @@ public:
      * Get the Coulomb method that a Context uses: what Default stands for there.
      */
     CoulombMethod getCoulombMethodInContext(Context& context) const;
+    /**
+     * Get how a Context evaluates this force: names and values as text, for people, benchmarks and
+     * bug reports.  "platform", "precision" and "mode" are always there; the rest depends on the
+     * platform, see docs/execution-info.md.
+     */
+    std::map<std::string, std::string> getExecutionInfo(Context& context) const;
 
     /**
      * For use by the platforms: the checked model, shared and never changed.
@@ -475,6 +561,10 @@ private:
     std::string scaleParameter;
     double scaleDefault, energyFactor;
     std::vector<std::string> derivatives;
+    EvaluationMode evaluationMode = Auto;
+    int denseThreshold = 512;
+    MatrixPrecision matrixPrecision = Full;
+    bool useDeviceGraph = true;
 };
 
 } // namespace OpenMM

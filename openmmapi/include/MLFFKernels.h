@@ -5,6 +5,7 @@
 #include "openmm/KernelImpl.h"
 #include "openmm/Platform.h"
 #include "openmm/System.h"
+#include <map>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,13 @@ public:
      *                        kJ/mol/nm^2
      */
     virtual void computeHessian(ContextImpl& context, std::vector<double>& hessian) = 0;
+    /**
+     * Tell how this kernel works.  Needs no positions and computes nothing.
+     *
+     * @param[out] info    names and values are added, see MLFFForce::getExecutionInfo(); "platform"
+     *                     is there
+     */
+    virtual void getExecutionInfo(std::map<std::string, std::string>& info) = 0;
 };
 
 } // namespace OpenMM

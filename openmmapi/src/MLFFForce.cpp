@@ -334,6 +334,40 @@ double MLFFForce::getEnergyFactor() const {
     return energyFactor;
 }
 
+// --------------------------------------------------------------------------- execution
+
+void MLFFForce::setEvaluationMode(EvaluationMode mode) {
+    evaluationMode = mode;
+}
+
+MLFFForce::EvaluationMode MLFFForce::getEvaluationMode() const {
+    return evaluationMode;
+}
+
+void MLFFForce::setDenseThreshold(int numAtoms) {
+    denseThreshold = numAtoms;
+}
+
+int MLFFForce::getDenseThreshold() const {
+    return denseThreshold;
+}
+
+void MLFFForce::setMatrixPrecision(MatrixPrecision precision) {
+    matrixPrecision = precision;
+}
+
+MLFFForce::MatrixPrecision MLFFForce::getMatrixPrecision() const {
+    return matrixPrecision;
+}
+
+void MLFFForce::setUseDeviceGraph(bool use) {
+    useDeviceGraph = use;
+}
+
+bool MLFFForce::getUseDeviceGraph() const {
+    return useDeviceGraph;
+}
+
 // ----------------------------------------------------------------------------- context
 
 static MLFFForceImpl& mlff(ForceImpl& impl) {
@@ -362,6 +396,10 @@ void MLFFForce::computeHessian(Context& context, vector<double>& hessian) const 
 
 MLFFForce::CoulombMethod MLFFForce::getCoulombMethodInContext(Context& context) const {
     return mlff(getImplInContext(context)).getCoulombMethod();
+}
+
+map<string, string> MLFFForce::getExecutionInfo(Context& context) const {
+    return mlff(getImplInContext(context)).getExecutionInfo(getContextImpl(context));
 }
 
 ForceImpl* MLFFForce::createImpl() const {

@@ -111,6 +111,13 @@ void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian
     kernel.getAs<CalcMLFFForceKernel>().computeHessian(context, hessian);
 }
 
+map<string, string> MLFFForceImpl::getExecutionInfo(ContextImpl& context) {
+    map<string, string> info;
+    info["platform"] = context.getPlatform().getName();
+    kernel.getAs<CalcMLFFForceKernel>().getExecutionInfo(info);
+    return info;
+}
+
 // ------------------------------------------------------------------------------ checks
 
 void MLFFForceImpl::checkForce(const System& system) const {
@@ -120,6 +127,7 @@ void MLFFForceImpl::checkForce(const System& system) const {
     checkBonds(system);
     checkCoulomb();
     checkParameters();
+    checkExecution();
 }
 
 void MLFFForceImpl::checkRegions() const {
@@ -327,6 +335,23 @@ void MLFFForceImpl::checkParameters() const {
     }
 }
 
+// ------------------------------------------------------------------------------- execution
+
+void MLFFForceImpl::checkExecution() const {
+    const MLFFForce::EvaluationMode mode = owner.getEvaluationMode();
+    if (mode < MLFFForce::Auto || mode > MLFFForce::Sparse)
+        fail((int) mode, " is not an evaluation mode: expected Auto, Dense or Sparse");
+    if (mode == MLFFForce::Dense && owner.usesPeriodicBoundaryConditions())
+        fail("the evaluation mode is Dense, which looks at the pairs of an open region, but this "
+             "force uses periodic boundary conditions: choose Auto or Sparse");
+    if (owner.getDenseThreshold() < 0)
+        fail("the dense threshold is ", owner.getDenseThreshold(), ": expected a number of atoms, "
+             "0 for lists in any case");
+    const MLFFForce::MatrixPrecision precision = owner.getMatrixPrecision();
+    if (precision < MLFFForce::Full || precision > MLFFForce::TF32)
+        fail((int) precision, " is not a matrix precision: expected Full, SplitHalf or TF32");
+}
+
 // --------------------------------------------------------------- what must not change
 
 MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
@@ -343,6 +368,10 @@ MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
     now.scaleParameter = owner.getScaleParameter();
     for (int i = 0; i < owner.getNumEnergyParameterDerivatives(); i++)
         now.derivatives.push_back(owner.getEnergyParameterDerivativeName(i));
+    now.evaluationMode = owner.getEvaluationMode();
+    now.denseThreshold = owner.getDenseThreshold();
+    now.matrixPrecision = owner.getMatrixPrecision();
+    now.useDeviceGraph = owner.getUseDeviceGraph();
     return now;
 }
 
@@ -374,4 +403,10 @@ void MLFFForceImpl::checkUnchanged() const {
         fail(method, "the Coulomb or dispersion settings have changed", remedy);
     if (now.scaleParameter != fixed.scaleParameter || now.derivatives != fixed.derivatives)
         fail(method, "the scale parameter or its derivative has changed", remedy);
+    if (now.evaluationMode != fixed.evaluationMode ||
+            now.denseThreshold != fixed.denseThreshold ||
+            now.matrixPrecision != fixed.matrixPrecision ||
+            now.useDeviceGraph != fixed.useDeviceGraph)
+        fail(method, "the evaluation mode, the dense threshold, the matrix precision or the use of "
+             "a device graph has changed", remedy);
 }

@@ -612,6 +612,11 @@ void CommonAIMNet2::execute(const CommonRequest& request) {
         launch.execute();
 }
 
+bool CommonAIMNet2::canBeRepeated(bool& boxMatters, string& whyNot) const {
+    boxMatters = false;
+    return !longRange || longRange->canBeRepeated(boxMatters, whyNot);
+}
+
 // --------------------------------------------------------------------------------- about
 
 ComputeArray& CommonAIMNet2::getEnergies() {

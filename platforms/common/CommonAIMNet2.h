@@ -36,6 +36,7 @@ public:
     void initialize(const CommonPairs& message, const CommonPairs* longRange);
     void updateParameters();
     void execute(const CommonRequest& request);
+    bool canBeRepeated(bool& boxMatters, std::string& whyNot) const;
     ComputeArray& getEnergies();
     double getElementEnergy() const;
     ComputeArray* getCharges();

@@ -35,6 +35,12 @@ std::shared_ptr<void> CommonDevice::allocateStaging(size_t bytes) {
     return std::shared_ptr<void>(memory, std::free);
 }
 
+std::unique_ptr<CommonGraph> CommonDevice::record(const std::function<void()>&,
+                                                  std::unique_ptr<CommonGraph>, string& whyNot) {
+    whyNot = "this platform has none";
+    return nullptr;
+}
+
 // ------------------------------------------------------------------- reals of either kind
 
 int CommonDevice::getRealSize() const {
@@ -92,11 +98,11 @@ void CommonDevice::setExact(ComputeKernel kernel, int index, double value) const
     setNumber(kernel, index, value, cc.getSupportsDoublePrecision());
 }
 
-void CommonDevice::setExact4(ComputeKernel kernel, int index, const Vec3& v) const {
+void CommonDevice::setExact4(ComputeKernel kernel, int index, const Vec3& v, double w) const {
     if (cc.getSupportsDoublePrecision())
-        kernel->setArg(index, mm_double4(v[0], v[1], v[2], 0));
+        kernel->setArg(index, mm_double4(v[0], v[1], v[2], w));
     else
-        kernel->setArg(index, mm_float4((float) v[0], (float) v[1], (float) v[2], 0));
+        kernel->setArg(index, mm_float4((float) v[0], (float) v[1], (float) v[2], (float) w));
 }
 
 string CommonDevice::literal(double value) const {

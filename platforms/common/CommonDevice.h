@@ -5,6 +5,7 @@
 #include "openmm/common/ComputeContext.h"
 #include "openmm/common/ComputeKernel.h"
 #include "openmm/common/ComputeProgram.h"
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,20 @@
 namespace OpenMM {
 
 typedef std::map<std::string, std::string> KernelDefines;
+
+/**
+ * Launches that were recorded, and that the device repeats as one.
+ */
+class CommonGraph {
+public:
+    virtual ~CommonGraph() {
+    }
+    /**
+     * Queue all of them, behind what has been queued.
+     */
+    virtual void launch() = 0;
+    virtual int getNumNodes() const = 0;
+};
 
 /**
  * A device as our kernels see it: OpenMM's ComputeContext and what OpenCL and CUDA do differently.
@@ -37,6 +52,19 @@ public:
      */
     virtual std::shared_ptr<void> allocateStaging(size_t bytes);
 
+    /**
+     * Record what a function queues, instead of queueing it.  Each of its kernels has been executed
+     * before.
+     *
+     * @param queue          launches kernels and does nothing else with the device
+     * @param replaced       a graph of the same kind that is not needed any more, or null
+     * @param[out] whyNot    what prevents it
+     * @return null if it was not possible; nothing is lost then
+     */
+    virtual std::unique_ptr<CommonGraph> record(const std::function<void()>& queue,
+                                                std::unique_ptr<CommonGraph> replaced,
+                                                std::string& whyNot);
+
     // Arrays and arguments of type real, mixed and exact, whatever they are in this precision.
     void initializeReal(ComputeArray& array, size_t size, const std::string& name) const;
     void uploadReal(ComputeArray& array, const std::vector<double>& values) const;
@@ -46,7 +74,7 @@ public:
     void setMixed(ComputeKernel kernel, int index, double value) const;
     void addExact(ComputeKernel kernel, double value) const;
     void setExact(ComputeKernel kernel, int index, double value) const;
-    void setExact4(ComputeKernel kernel, int index, const Vec3& xyz) const;
+    void setExact4(ComputeKernel kernel, int index, const Vec3& xyz, double w = 0) const;
     /**
      * Bytes of a real, and of an exact.
      */

@@ -4,6 +4,7 @@
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -18,7 +19,6 @@ namespace {
 const double ANGSTROM_PER_NM = 10.0;
 const double SKIN = 0.1;            // nm, of all lists
 const double SOON = 0.5;            // of half the skin: a search is due
-const int DENSE_LIMIT = 512;        // atoms of a region that does without lists
 const int BRUTE_LIMIT = 2000;       // rows up to which every pair is looked at
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
@@ -83,9 +83,12 @@ struct CommonGeometry::SkinList {
 CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
                                const MLFFForce& force) :
         evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
-        cells(false), rebuild(true), lastStep(-1), messageRange(0), numRounds(0) {
+        cells(false), rebuild(false), scale(1), repeats(0), lastStep(-1), messageRange(0),
+        numRounds(0), numCells(1, 1, 1, 0) {
     atoms.periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
+    denseLimit = force.getEvaluationMode() == MLFFForce::Dense ? INT_MAX :
+                 force.getEvaluationMode() == MLFFForce::Sparse ? 0 : force.getDenseThreshold();
     orderRows(force);
     const size_t n = std::max(atoms.numAtoms, 1);
     atoms.position.initialize(cc, n, 4*device.getExactSize(), "mlffPosition");
@@ -93,6 +96,7 @@ CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
     atoms.regionRange.initialize<mm_int2>(cc, atoms.numRegions, "mlffRegionRange");
     atoms.force.initialize<long long>(cc, 3*n, "mlffForce");
     atoms.status.initialize<int>(cc, CommonAtoms::STATUS_SIZE, "mlffStatus");
+    atoms.frame.initialize(cc, CommonAtoms::FRAME_SIZE, 4*device.getExactSize(), "mlffFrame");
     slots.initialize<int>(cc, n, "mlffSlots");
     cell.initialize<mm_int4>(cc, atoms.periodic ? n : 1, "mlffCell");
     cc.clearBuffer(atoms.status);
@@ -237,8 +241,9 @@ void CommonGeometry::readBox() {
 void CommonGeometry::initialize(double messageRange, double longRange) {
     this->messageRange = messageRange;
     wantLongRange = (longRange > 0);
-    lists = atoms.periodic || atoms.largestRegion > DENSE_LIMIT;
+    lists = atoms.periodic || atoms.largestRegion > denseLimit;
     cells = atoms.periodic && atoms.numAtoms > BRUTE_LIMIT;
+    rebuild = lists;
     const size_t n = std::max(atoms.numAtoms, 1);
     saved.initialize(cc, lists ? n : 1, 4*device.getExactSize(), "mlffSaved");
     if (cells) {
@@ -260,6 +265,9 @@ void CommonGeometry::createLists(double longRange) {
     const int all = std::max(atoms.largestRegion-1, 1);
     message.capacity = lists ? (atoms.periodic ? FIRST_CAPACITY : std::min(all, FIRST_CAPACITY))
                              : all;
+    if ((double) n*message.capacity > INT_MAX)
+        throw OpenMMException("MLFFForce: all pairs of "+std::to_string(n)+" atoms are too many "
+                              "for the evaluation mode Dense: choose Auto or Sparse");
     message.count.initialize<int>(cc, n, "mlffPairCount");
     message.neighbor.initialize<int>(cc, n*message.capacity, "mlffPairNeighbor");
     message.vector.initialize(cc, n*message.capacity, 4*device.getRealSize(), "mlffPairVector");
@@ -294,37 +302,37 @@ void CommonGeometry::createKernels() {
     ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
     const int n = atoms.numAtoms;
 
+    frameKernel = program->createKernel("mlffSetFrame");
+    frameKernel->addArg(atoms.frame);
+    for (int k = 0; k < CommonAtoms::FRAME_SIZE; k++)
+        frameKernel->addArg();
     gatherKernel = program->createKernel("mlffGather");
     for (ArrayInterface* array : {&cc.getPosq(), &correction})
         gatherKernel->addArg(*array);
     for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.force,
-                                &atoms.status})
+                                &atoms.status, &atoms.frame})
         gatherKernel->addArg(*array);
     gatherKernel->addArg(n);
-    gatherKernel->addArg();         // 9: rebuild
+    gatherKernel->addArg();         // 10: rebuild
     device.addExact(gatherKernel, std::pow(0.5*SOON*SKIN, 2));
     device.addExact(gatherKernel, std::pow(0.5*SKIN, 2));
-    for (int k = 0; k < 3; k++)
-        gatherKernel->addArg();     // 12: box
     if (unwrap) {
         unwrapKernel = program->createKernel("mlffUnwrap");
-        for (ComputeArray* array : {&parent, &atoms.position, &root, &shift, &atoms.status})
+        for (ComputeArray* array : {&parent, &atoms.position, &root, &shift, &atoms.status,
+                                    &atoms.frame})
             unwrapKernel->addArg(*array);
         unwrapKernel->addArg(n);
         unwrapKernel->addArg(numRounds);
-        for (int k = 0; k < 4; k++)
-            unwrapKernel->addArg();     // 7: largest, box
     }
     messageKernel = program->createKernel("mlffMessagePairs");
     for (ComputeArray* array : {&atoms.status, &atoms.position, &atoms.regionOfRow,
                                 &atoms.regionRange, &message.listCount, &message.entry,
-                                &message.count, &message.neighbor, &message.vector})
+                                &message.count, &message.neighbor, &message.vector,
+                                &atoms.frame})
         messageKernel->addArg(*array);
     messageKernel->addArg(n);
-    messageKernel->addArg();        // 10: capacity
+    messageKernel->addArg();        // 11: capacity
     device.addReal(messageKernel, messageRange);
-    for (int k = 0; k < 3; k++)
-        messageKernel->addArg();    // 12: box
     if (lists)
         createListKernels(defines);
 }
@@ -335,19 +343,16 @@ void CommonGeometry::createListKernels(const KernelDefines& defines) {
     beginKernel = program->createKernel("mlffBeginLists");
     for (ArrayInterface* array : {&cc.getPosq(), &correction})
         beginKernel->addArg(*array);
-    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.status})
+    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.status,
+                                &atoms.frame})
         beginKernel->addArg(*array);
     beginKernel->addArg(atoms.numAtoms);
-    for (int k = 0; k < 3; k++)
-        beginKernel->addArg();      // 8: box
     if (cells) {
         sortKernel = program->createKernel("mlffSortRows");
         for (ComputeArray* array : {&atoms.status, &atoms.position, &cellOfRow, &cellStart,
-                                    &cellCursor, &cellOrder})
+                                    &cellCursor, &cellOrder, &atoms.frame})
             sortKernel->addArg(*array);
         sortKernel->addArg(atoms.numAtoms);
-        for (int k = 0; k < 4; k++)
-            sortKernel->addArg();   // 7: cells, box
     }
     for (auto& list : skinLists) {
         if (!list)
@@ -361,20 +366,14 @@ void CommonGeometry::createListKernels(const KernelDefines& defines) {
                 list->find->addArg(*array);
         list->find->addArg(list->pairs.listCount);
         list->find->addArg(list->pairs.entry);
+        list->find->addArg(atoms.frame);
         list->find->addArg(atoms.numAtoms);
         list->find->addArg();           // capacity
         list->find->addArg(list->which);
-        for (int k = 0; k < 6; k++)
-            list->find->addArg();       // range, cells, reach, box
     }
 }
 
 // ------------------------------------------------------------------------------- update
-
-void CommonGeometry::setBox(ComputeKernel kernel, int index) const {
-    for (int k = 0; k < 3; k++)
-        device.setExact4(kernel, index+k, atoms.box[k]);
-}
 
 // Cells of at least half the message range, few enough to count them, and how far pairs reach.
 void CommonGeometry::chooseCells(SkinList& list) {
@@ -403,71 +402,87 @@ void CommonGeometry::chooseCells(SkinList& list) {
     }
 }
 
-void CommonGeometry::queueGather(bool rebuild) {
-    gatherKernel->setArg(9, (int) rebuild);
-    setBox(gatherKernel, 12);
-    gatherKernel->execute(atoms.numAtoms, BLOCK);
-    if (unwrap) {
-        const Vec3* box = atoms.box;
-        double half = 0.5*std::min({box[0][0], box[1][1], box[2][2]});
-        device.setExact(unwrapKernel, 7, half*half);
-        setBox(unwrapKernel, 8);
-        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
-    }
-}
-
-void CommonGeometry::queueLists() {
-    setBox(beginKernel, 8);
-    beginKernel->execute(atoms.numAtoms, BLOCK);
-    if (unwrap)
-        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+// The frame of support.cc, if it is another than the device has.
+void CommonGeometry::setFrame() {
+    vector<double> now;
+    const auto add = [&](double x, double y, double z, double w) {
+        now.insert(now.end(), {x, y, z, w});
+    };
+    for (const Vec3& row : atoms.box)
+        add(row[0], row[1], row[2], 0);
+    add(scale, 0, 0, 0);
     for (auto& list : skinLists)
         if (list)
             chooseCells(*list);
-    if (cells) {
-        sortKernel->setArg(7, numCells);
-        setBox(sortKernel, 8);
-        sortKernel->execute(SORT_BLOCK, SORT_BLOCK);
+    add(numCells.x, numCells.y, numCells.z, 0);
+    for (auto& list : skinLists) {
+        if (list)
+            add(list->reach.x, list->reach.y, list->reach.z, list->range+SKIN);
+        else
+            add(0, 0, 0, 0);
     }
+    if (now == frame)
+        return;
+    frame = now;
+    for (int k = 0; k < CommonAtoms::FRAME_SIZE; k++)
+        device.setExact4(frameKernel, k+1, Vec3(now[4*k], now[4*k+1], now[4*k+2]), now[4*k+3]);
+    frameKernel->execute(1);
+}
+
+void CommonGeometry::queueLists() {
+    beginKernel->execute(atoms.numAtoms, BLOCK);
+    if (unwrap)
+        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+    if (cells)
+        sortKernel->execute(SORT_BLOCK, SORT_BLOCK);
     for (auto& list : skinLists) {
         if (!list)
             continue;
-        int index = cells ? 10 : 7;
-        list->find->setArg(index, list->pairs.capacity);
-        device.setExact(list->find, index+2, list->range+SKIN);
-        list->find->setArg(index+3, numCells);
-        list->find->setArg(index+4, list->reach);
-        setBox(list->find, index+5);
+        list->find->setArg(cells ? 11 : 8, list->pairs.capacity);
         list->find->execute(atoms.numAtoms*BLOCK, BLOCK);
     }
 }
 
 void CommonGeometry::updatePairs() {
-    messageKernel->setArg(10, message.capacity);
-    setBox(messageKernel, 12);
+    messageKernel->setArg(11, message.capacity);
     messageKernel->execute(atoms.numAtoms*BLOCK, BLOCK);
 }
 
-bool CommonGeometry::update(double longRange, bool careful) {
+bool CommonGeometry::begin(double longRange, double scale) {
     evaluation++;
     if (atoms.numAtoms == 0)
-        return true;
+        return false;
     readOldStatus();
     for (int k = 0; k < 3; k++) {
-        rebuild |= (atoms.box[k] != lastBox[k]);
+        rebuild |= (lists && atoms.box[k] != lastBox[k]);
         lastBox[k] = atoms.box[k];
     }
     if (skinLists[1])
         skinLists[1]->range = longRange/ANGSTROM_PER_NM;
+    this->scale = scale;
+    setFrame();
     const bool sameStep = (cc.getStepCount() == lastStep);
-    const bool wait = lists && (rebuild || careful || sameStep);
     lastStep = cc.getStepCount();
-    queueGather(rebuild);
+    return rebuild || (lists && sameStep);
+}
+
+void CommonGeometry::queue() {
+    if (atoms.numAtoms == 0)
+        return;
+    gatherKernel->setArg(10, (int) rebuild);
     rebuild = false;
+    gatherKernel->execute(atoms.numAtoms, BLOCK);
+    if (unwrap)
+        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
     if (lists)
         queueLists();
     updatePairs();
-    return !wait || checkStatus();
+}
+
+bool CommonGeometry::update(double longRange) {
+    begin(longRange, scale);
+    queue();
+    return !lists || checkStatus();
 }
 
 // ------------------------------------------------------------------------------- status
@@ -486,7 +501,10 @@ bool CommonGeometry::checkStatus() {
     status->post(copy, atoms.status);
     const int* words = status->wait(copy);
     throwIfBroken(words);
-    return !enlarge(words);
+    if (!enlarge(words))
+        return true;
+    repeats++;
+    return false;
 }
 
 // The status of the evaluation before the last.
@@ -564,7 +582,7 @@ void CommonGeometry::throwIfBroken(const int* words) {
     vector<int> zeros(CommonAtoms::STATUS_SIZE, 0);
     atoms.status.upload(zeros);
     status->waitForAll();
-    rebuild = true;
+    rebuild = lists;
     std::stringstream text;
     text << "MLFFForce: particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
          << ", atom " << atom << ") at evaluation " << evaluation << " of this Context or shortly "
@@ -579,6 +597,23 @@ void CommonGeometry::throwIfBroken(const int* words) {
                 "meant: add the bonds of the region (addBond()), use a larger box, or "
                 "setUsesPeriodicBoundaryConditions(True)";
     throw OpenMMException(text.str());
+}
+
+int CommonGeometry::getGeneration() const {
+    return status->generation;
+}
+
+void CommonGeometry::getExecutionInfo(std::map<string, string>& info) const {
+    info["mode"] = lists ? "sparse" : "dense";
+    info["evaluations"] = std::to_string(evaluation);
+    info["pair_capacity"] = std::to_string(message.capacity);
+    if (lists)
+        info["repeats_for_room"] = std::to_string(repeats);
+    if (cells)
+        info["cells"] = std::to_string(numCells.x)+" x "+std::to_string(numCells.y)+" x "+
+                        std::to_string(numCells.z);
+    if (skinLists[1])
+        info["long_range_capacity"] = std::to_string(longRange.capacity);
 }
 
 size_t CommonGeometry::getMemory() const {

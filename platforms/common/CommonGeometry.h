@@ -4,7 +4,9 @@
 #include "CommonNetwork.h"
 #include "MLFFForce.h"
 #include "openmm/System.h"
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace OpenMM {
@@ -57,13 +59,24 @@ public:
      */
     void readBox();
     /**
-     * Queue positions and pairs, from the particles of the Context.
+     * Begin an evaluation: hear of earlier ones, set the frame (support.cc).
      *
      * @param longRange    of this box, angstrom
-     * @param careful      wait for the lists and make sure that they are complete
+     * @param scale        what forces on rows are times, (kJ/mol/nm)/(eV/angstrom)
+     * @return whether lists are known to be built: then, behind queue(), checkStatus() is due
+     */
+    bool begin(double longRange, double scale);
+    /**
+     * Queue positions and pairs, from the particles of the Context.
+     */
+    void queue();
+    /**
+     * An evaluation's positions and pairs, complete, for questions between steps.
+     *
+     * @param longRange    of this box, angstrom
      * @return false if the lists had no room: call again
      */
-    bool update(double longRange, bool careful);
+    bool update(double longRange);
     /**
      * Queue the pairs once more, for positions that were changed on the device by less than the
      * skin allows (a hundredth of an angstrom).
@@ -89,6 +102,14 @@ public:
     bool hasLongRange() const {
         return wantLongRange;
     }
+    /**
+     * Changes whenever a capacity does.
+     */
+    int getGeneration() const;
+    /**
+     * Add what is to be told of rows and pairs, see MLFFForce::getExecutionInfo().
+     */
+    void getExecutionInfo(std::map<std::string, std::string>& info) const;
     size_t getMemory() const;
 private:
     struct Status;
@@ -99,14 +120,13 @@ private:
     void createListKernels(const KernelDefines& defines);
     void createKernels();
     void chooseCells(SkinList& list);
-    void setBox(ComputeKernel kernel, int index) const;
+    void setFrame();
     void setCapacity(SkinList& list, int capacity);
     void adaptCapacities(const int* words);
     bool enlarge(const int* words);
     void fitCapacity(SkinList& list);
     void readOldStatus();
     void throwIfBroken(const int* words);
-    void queueGather(bool rebuild);
     void queueLists();
 
     CommonDevice& device;
@@ -114,14 +134,19 @@ private:
     bool unwrap, lists, wantLongRange, cells;
     bool rebuild;                       // at the next evaluation, whatever the device thinks
     Vec3 lastBox[3];
+    std::vector<double> frame;          // as the device has it
+    double scale;
+    long long repeats;                  // evaluations that had to be repeated for room
     long long lastStep;
     double messageRange;
     std::unique_ptr<SkinList> skinLists[2];     // message, long-range; null where there is none
     std::unique_ptr<Status> status;
+    int denseLimit;                     // atoms of an open region that does without lists
     int numRounds;                      // of unwrapping
     ComputeArray cell, saved, parent, root, shift;
     ComputeArray cellOfRow, cellStart, cellCursor, cellOrder;
     mm_int4 numCells;
+    ComputeKernel frameKernel;
     ComputeKernel gatherKernel, unwrapKernel, beginKernel, sortKernel, messageKernel;
 };
 

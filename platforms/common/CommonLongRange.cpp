@@ -24,6 +24,7 @@ public:
                     ComputeArray& chargeGradient, ComputeArray& energies);
     void updateParameters();
     void execute(const CommonRequest& request);
+    bool canBeRepeated(bool& boxMatters, std::string& whyNot) const;
     size_t getMemory() const;
 private:
     bool hasPairs() const {
@@ -209,15 +210,13 @@ void CommonLongRange::Impl::addPairs(ComputeKernel kernel) {
         kernel->addArg(atoms.regionOfRow);
         kernel->addArg(atoms.regionRange);
     }
-    for (int k = 0; k < 4; k++)
-        kernel->addArg();           // capacity, box
+    kernel->addArg(atoms.frame);
+    kernel->addArg();           // capacity
 }
 
 // index: that of the first of addPairs().
 void CommonLongRange::Impl::setPairs(ComputeKernel kernel, int index) {
-    kernel->setArg(index+2, longRange->capacity);
-    for (int k = 0; k < 3; k++)
-        device.setExact4(kernel, index+3+k, atoms.box[k]);
+    kernel->setArg(index+3, longRange->capacity);
 }
 
 void CommonLongRange::Impl::updateParameters() {
@@ -277,6 +276,14 @@ void CommonLongRange::Impl::execute(const CommonRequest& request) {
         pme->execute(request, *reciprocal);
 }
 
+// Splitting and reciprocal vectors follow the box, as arguments. A library makes the FFT's launches.
+bool CommonLongRange::Impl::canBeRepeated(bool& boxMatters, std::string& whyNot) const {
+    boxMatters = isEwald();
+    if (pme)
+        whyNot = "PME";
+    return !pme;
+}
+
 size_t CommonLongRange::Impl::getMemory() const {
     size_t sum = 0;
     if (isEwald())
@@ -313,6 +320,10 @@ void CommonLongRange::updateParameters() {
 
 void CommonLongRange::execute(const CommonRequest& request) {
     impl->execute(request);
+}
+
+bool CommonLongRange::canBeRepeated(bool& boxMatters, std::string& whyNot) const {
+    return impl->canBeRepeated(boxMatters, whyNot);
 }
 
 size_t CommonLongRange::getMemory() const {

@@ -43,6 +43,10 @@ public:
      * Queue all terms: energies, dE/dq, and, if wanted, forces at fixed charges.
      */
     void execute(const CommonRequest& request);
+    /**
+     * As CommonNetwork::canBeRepeated().
+     */
+    bool canBeRepeated(bool& boxMatters, std::string& whyNot) const;
     size_t getMemory() const;
 private:
     class Impl;

@@ -6,6 +6,7 @@
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 using namespace OpenMM;
@@ -45,11 +46,15 @@ private:
 
 CommonCalcMLFFForceKernel::CommonCalcMLFFForceKernel(string name, const Platform& platform,
                                                      std::unique_ptr<CommonDevice> device) :
-        CalcMLFFForceKernel(name, platform), device(std::move(device)), cc(this->device->cc) {
+        CalcMLFFForceKernel(name, platform), device(std::move(device)), cc(this->device->cc),
+        useGraph(false), boxMatters(false), parameterGeneration(0), numRecordings(0),
+        numGraphLaunches(0), recordingTime(0) {
 }
 
 CommonCalcMLFFForceKernel::~CommonCalcMLFFForceKernel() {
     ContextSelector selector(cc);
+    for (Recording& recording : recordings)
+        recording.graph.reset();
     networks.clear();
     geometry.reset();
 }
@@ -84,6 +89,21 @@ void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& for
         network->initialize(geometry->message,
                             geometry->hasLongRange() ? &geometry->longRange : nullptr);
     createKernels();
+    useGraph = force.getUseDeviceGraph();
+    chooseGraph();
+}
+
+// Whether an evaluation may be recorded, as far as is known before.
+void CommonCalcMLFFForceKernel::chooseGraph() {
+    for (Recording& recording : recordings)
+        recording = Recording();
+    boxMatters = false;
+    whyNoGraph = (useGraph ? "" : "setUseDeviceGraph(false)");
+    for (auto& network : networks) {
+        bool matters = false;
+        useGraph = useGraph && network->canBeRepeated(matters, whyNoGraph);
+        boxMatters |= matters;
+    }
 }
 
 // Range of the list that serves all members, angstrom.
@@ -101,9 +121,9 @@ void CommonCalcMLFFForceKernel::createKernels() {
     forceKernel->addArg(atoms.force);
     forceKernel->addArg(geometry->slots);
     forceKernel->addArg(cc.getLongForceBuffer());
+    forceKernel->addArg(atoms.frame);
     forceKernel->addArg(atoms.numAtoms);
     forceKernel->addArg(cc.getPaddedNumAtoms());
-    forceKernel->addArg();          // 5: scale
     derivativeKernel = program->createKernel("mlffAddDerivative");
     derivativeKernel->addArg();     // 0: energies
     derivativeKernel->addArg((int) MLFF_N_COMPONENTS);
@@ -124,6 +144,7 @@ void CommonCalcMLFFForceKernel::copyParametersToContext(ContextImpl& context,
         build(context.getSystem(), force);
         return;
     }
+    parameterGeneration++;
     geometry->readParameters(force);
     for (auto& network : networks)
         network->updateParameters();
@@ -152,16 +173,22 @@ double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForc
         return 0;
 
     geometry->readBox();
-    if (!geometry->update(getLongRange(), false)) {
-        cc.setForcesValid(false);   // OpenMM evaluates again, with more room
-        return 0;
-    }
     const bool wantForces = includeForces && scale != 0;
-    queueNetworks(wantForces);
-    if (wantForces)
-        addForces(scale);
+    const bool wait = geometry->begin(getLongRange(), scale*KJMOL_PER_EV*ANGSTROM_PER_NM);
+    if (wait) {
+        geometry->queue();
+        if (!geometry->checkStatus()) {
+            cc.setForcesValid(false);   // OpenMM evaluates again, with more room
+            return 0;
+        }
+        queueEvaluation(wantForces);
+    }
+    else if (!launchGraph(wantForces)) {
+        geometry->queue();
+        queueEvaluation(wantForces);
+    }
     if (derivative)
-        addDerivative();
+        addConstantDerivative();
     if (!includeEnergy) {
         geometry->postStatus();
         return 0;
@@ -172,6 +199,15 @@ double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForc
     return scale*KJMOL_PER_EV*energy;
 }
 
+// What comes behind positions and pairs.
+void CommonCalcMLFFForceKernel::queueEvaluation(bool forces) {
+    queueNetworks(forces);
+    if (forces)
+        queueForces();
+    if (derivative)
+        queueDerivative();
+}
+
 // All members; the mean of their forces gathers in atoms.force.
 void CommonCalcMLFFForceKernel::queueNetworks(bool forces) {
     if (geometry->atoms.numAtoms == 0)
@@ -180,28 +216,78 @@ void CommonCalcMLFFForceKernel::queueNetworks(bool forces) {
         network->execute({forces, 1.0/networks.size()});
 }
 
-void CommonCalcMLFFForceKernel::addForces(double scale) {
-    if (geometry->atoms.numAtoms == 0)
-        return;
-    device->setReal(forceKernel, 5, scale*KJMOL_PER_EV*ANGSTROM_PER_NM);
-    forceKernel->execute(geometry->atoms.numAtoms);
+void CommonCalcMLFFForceKernel::queueForces() {
+    if (geometry->atoms.numAtoms > 0)
+        forceKernel->execute(geometry->atoms.numAtoms);
 }
 
 // dE/dlambda: what is constant by the host's sum, the rest by the device's.
-void CommonCalcMLFFForceKernel::addDerivative() {
+void CommonCalcMLFFForceKernel::addConstantDerivative() {
     const double factor = energyFactor*KJMOL_PER_EV/networks.size();
+    for (auto& network : networks)
+        cc.getEnergyParamDerivWorkspace()[scaleParameter] += factor*network->getElementEnergy();
+}
+
+void CommonCalcMLFFForceKernel::queueDerivative() {
+    if (geometry->atoms.numAtoms == 0)
+        return;
     const vector<string>& names = cc.getEnergyParamDerivNames();
     const int index = std::find(names.begin(), names.end(), scaleParameter)-names.begin();
     for (auto& network : networks) {
-        cc.getEnergyParamDerivWorkspace()[scaleParameter] += factor*network->getElementEnergy();
-        if (geometry->atoms.numAtoms == 0)
-            continue;
         derivativeKernel->setArg(0, network->getEnergies());
         derivativeKernel->setArg(2, cc.getEnergyParamDerivBuffer());
         derivativeKernel->setArg(3, index);
-        device->setMixed(derivativeKernel, 4, factor);
+        device->setMixed(derivativeKernel, 4, energyFactor*KJMOL_PER_EV/networks.size());
         derivativeKernel->execute(1);
     }
+}
+
+// ------------------------------------------------------------------------------- graphs
+
+// Why a chain has to be recorded, empty if it has not.
+string CommonCalcMLFFForceKernel::whyRecord(const Recording& recording) const {
+    if (!recording.graph)
+        return "first";
+    if (recording.pairs != geometry->getGeneration())
+        return "capacity of the pairs";
+    if (recording.parameters != parameterGeneration)
+        return "parameters";
+    for (int k = 0; boxMatters && k < 3; k++)
+        if (recording.box[k] != geometry->atoms.box[k])
+            return "box";
+    return "";
+}
+
+// Queue a whole evaluation as a graph; false where it has to be queued kernel by kernel.
+bool CommonCalcMLFFForceKernel::launchGraph(bool forces) {
+    Recording& recording = recordings[forces];
+    const bool executed = recording.executed;
+    recording.executed = true;
+    if (!useGraph || !executed || geometry->atoms.numAtoms == 0)
+        return false;
+    const string why = whyRecord(recording);
+    if (!why.empty()) {
+        const auto start = std::chrono::steady_clock::now();
+        recording.graph = device->record([&] {
+            geometry->queue();
+            queueEvaluation(forces);
+        }, std::move(recording.graph), whyNoGraph);
+        if (!recording.graph) {
+            useGraph = false;
+            return false;
+        }
+        recording.pairs = geometry->getGeneration();
+        recording.parameters = parameterGeneration;
+        std::copy(geometry->atoms.box, geometry->atoms.box+3, recording.box);
+        const std::chrono::duration<double, std::milli> time =
+            std::chrono::steady_clock::now()-start;
+        numRecordings++;
+        whyRecorded = why;
+        recordingTime = time.count();
+    }
+    recording.graph->launch();
+    numGraphLaunches++;
+    return true;
 }
 
 // ------------------------------------------------------------------ back from the device
@@ -243,7 +329,7 @@ void CommonCalcMLFFForceKernel::readForces(vector<double>& forces) {
 // Positions and complete pairs, outside of OpenMM's evaluations.
 void CommonCalcMLFFForceKernel::prepareQuestion() {
     geometry->readBox();
-    while (!geometry->update(getLongRange(), true))
+    while (!geometry->update(getLongRange()))
         ;
 }
 
@@ -356,4 +442,25 @@ void CommonCalcMLFFForceKernel::computeHessian(ContextImpl&, vector<double>& hes
     for (size_t a = 0; a < n; a++)
         for (size_t b = 0; b <= a; b++)
             hessian[a*n+b] = hessian[b*n+a] = 0.5*unit*(hessian[a*n+b]+hessian[b*n+a]);
+}
+
+void CommonCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info) {
+    info["precision"] = cc.getUseDoublePrecision() ? "double" :
+                        cc.getUseMixedPrecision() ? "mixed" : "single";
+    geometry->getExecutionInfo(info);
+    info["graph"] = useGraph ? "yes" : "no: "+whyNoGraph;
+    if (useGraph) {
+        info["graph_recordings"] = std::to_string(numRecordings);
+        info["graph_launches"] = std::to_string(numGraphLaunches);
+    }
+    if (recordings[1].graph)
+        info["graph_nodes"] = std::to_string(recordings[1].graph->getNumNodes());
+    if (numRecordings > 0) {
+        info["graph_recorded_for"] = whyRecorded;
+        info["graph_recording_ms"] = std::to_string(recordingTime);
+    }
+    size_t bytes = geometry->getMemory();
+    for (auto& network : networks)
+        bytes += network->getMemory();
+    info["memory_bytes"] = std::to_string(bytes);
 }

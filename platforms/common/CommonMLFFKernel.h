@@ -4,6 +4,7 @@
 #include "CommonGeometry.h"
 #include "CommonNetwork.h"
 #include "MLFFKernels.h"
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,12 @@ namespace OpenMM {
  * members one behind the other, forces to OpenMM's buffer.  If only forces are asked for, the host
  * waits for nothing of it (except where lists are built, see CommonGeometry) and nothing comes back
  * from the device but the status words, without waiting.
+ *
+ * Where the device can record launches, the chain is recorded at the second evaluation of a kind
+ * (with forces or without) and from then on launched as one graph.  What changes between
+ * evaluations stands in device memory; the chain is recorded anew where an array has been replaced:
+ * other capacities, parameters, or, with Ewald sums, another box.  Evaluations in which the host
+ * waits for lists are queued kernel by kernel.
  */
 class CommonCalcMLFFForceKernel : public CalcMLFFForceKernel {
 public:
@@ -30,16 +37,29 @@ public:
     void getEnergyComponents(ContextImpl& context, std::vector<double>& components);
     void getEnsembleDeviation(ContextImpl& context, double& energy, double& force);
     void computeHessian(ContextImpl& context, std::vector<double>& hessian);
+    void getExecutionInfo(std::map<std::string, std::string>& info);
 private:
+    // A recorded chain, and what it holds for.
+    struct Recording {
+        std::unique_ptr<CommonGraph> graph;
+        bool executed;          // kernel by kernel before
+        int pairs, parameters;  // generations
+        Vec3 box[3];
+    };
     class Task;
     class Listener;
     void build(const System& system, const MLFFForce& force);
     double compute(ContextImpl& context, bool includeForces, bool includeEnergy);
     double getLongRange() const;
     void createKernels();
+    void chooseGraph();
+    void queueEvaluation(bool forces);
+    bool launchGraph(bool forces);
+    std::string whyRecord(const Recording& recording) const;
     void queueNetworks(bool forces);
-    void addForces(double scale);
-    void addDerivative();
+    void queueForces();
+    void queueDerivative();
+    void addConstantDerivative();
     std::vector<double> readEnergies(size_t member);
     double readMeanEnergy();
     void readForces(std::vector<double>& forces);
@@ -53,6 +73,16 @@ private:
     std::string scaleParameter;
     bool derivative;
     double energyFactor;
+
+    bool useGraph;                      // asked for, and nothing has prevented it
+    std::string whyNoGraph;
+    bool boxMatters;                    // to what has been recorded
+    int parameterGeneration;
+    Recording recordings[2];            // without and with forces
+    long long numRecordings, numGraphLaunches;
+    std::string whyRecorded;            // the last time
+    double recordingTime;               // the last time, ms
+
     ComputeKernel forceKernel, derivativeKernel, displaceKernel;
 };
 

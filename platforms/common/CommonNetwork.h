@@ -5,6 +5,7 @@
 #include "CommonPairs.h"
 #include "mlff.h"
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace OpenMM {
@@ -23,16 +24,16 @@ struct CommonAtoms {
     std::vector<int> regionFirst;       // [n_regions + 1] first row of each region
     std::vector<double> totalCharge;    // [n_regions] e
     std::vector<double> multiplicity;   // [n_regions] 2S+1
-    // Of this evaluation; nm, rows a b c. What the device reads of them goes by value.
-    Vec3 box[3];
+    Vec3 box[3];                        // of this evaluation; nm, rows a b c
 
     // device memory
     ComputeArray position;      // mixed4 [n] nm, in the frame of the pair lists; w unused
     ComputeArray regionOfRow;   // int [n]
     ComputeArray regionRange;   // int2 [n_regions] first row, row behind the last
     ComputeArray force;         // mm_ulong [3][n] fixed-point sum (support.cc), eV/angstrom
+    ComputeArray frame;         // exact [4*FRAME_SIZE], see support.cc
     ComputeArray status;        // int [STATUS_SIZE], see support.cc
-    static const int STATUS_SIZE = 10;
+    static const int STATUS_SIZE = 10, FRAME_SIZE = 7;
 };
 
 /**
@@ -79,6 +80,14 @@ public:
      * Queue the evaluation of the present positions and pairs.
      */
     virtual void execute(const CommonRequest& request) = 0;
+    /**
+     * Whether a recorded execute() may be repeated: with the same pairs, capacities and request.
+     * Positions and all that stands in device memory may differ.
+     *
+     * @param[out] boxMatters    whether the box may not
+     * @param[out] whyNot        if not
+     */
+    virtual bool canBeRepeated(bool& boxMatters, std::string& whyNot) const = 0;
     /**
      * Energies of the last execute(): mm_ulong [MLFF_N_COMPONENTS], fixed-point sums in eV in the
      * order of mlff_component, not weighted.  Each execute() starts from zero; MLFF_ELEMENTS is

@@ -468,3 +468,8 @@ void CommonPaiNN::execute(const CommonRequest& request) {
             nodeBackwardKernels[l-1]->execute(nodeThreads, nodeBlock);
     }
 }
+
+bool CommonPaiNN::canBeRepeated(bool& boxMatters, string&) const {
+    boxMatters = false;
+    return true;
+}

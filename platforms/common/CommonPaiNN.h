@@ -24,6 +24,7 @@ public:
     void initialize(const CommonPairs& message, const CommonPairs* longRange) override;
     void updateParameters() override;
     void execute(const CommonRequest& request) override;
+    bool canBeRepeated(bool& boxMatters, std::string& whyNot) const override;
     ComputeArray& getEnergies() override;
     double getElementEnergy() const override;
     ComputeArray* getCharges() override;

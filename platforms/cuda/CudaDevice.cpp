@@ -1,4 +1,5 @@
 #include "CudaDevice.h"
+#include "CudaGraph.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/cuda/CudaProgram.h"
@@ -23,6 +24,29 @@ static const char* const COMPILER_FLAGS =
     "--fmad=true --ftz=false --prec-div=true --prec-sqrt=true";
 
 CudaDevice::CudaDevice(CudaContext& cu) : CommonDevice(cu), cu(cu) {
+}
+
+CudaDevice::~CudaDevice() {
+    ContextSelector selector(cu);
+    recorder.reset();
+}
+
+std::unique_ptr<CommonGraph> CudaDevice::record(const std::function<void()>& queue,
+                                                std::unique_ptr<CommonGraph> replaced,
+                                                string& whyNot) {
+    std::unique_ptr<CudaGraph> graph(static_cast<CudaGraph*>(replaced.release()));
+    try {
+        if (!recorder)
+            recorder = cu.createQueue();
+        if (!graph)
+            graph.reset(new CudaGraph(cu));
+        graph->record(recorder, queue);
+    }
+    catch (const std::exception& e) {
+        whyNot = e.what();
+        return nullptr;
+    }
+    return graph;
 }
 
 ComputeProgram CudaDevice::compileText(const string& text, const KernelDefines& defines) {

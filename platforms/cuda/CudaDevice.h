@@ -12,10 +12,14 @@ namespace OpenMM {
 class CudaDevice : public CommonDevice {
 public:
     explicit CudaDevice(CudaContext& cu);
+    ~CudaDevice();
     /**
      * Page-locked memory: the driver would wait for the device before it copies to any other.
      */
     std::shared_ptr<void> allocateStaging(size_t bytes) override;
+    std::unique_ptr<CommonGraph> record(const std::function<void()>& queue,
+                                        std::unique_ptr<CommonGraph> replaced,
+                                        std::string& whyNot) override;
 protected:
     /**
      * Divisions, square roots, exponentials and the smallest numbers keep IEEE's or nearly IEEE's
@@ -24,6 +28,7 @@ protected:
     ComputeProgram compileText(const std::string& text, const KernelDefines& defines) override;
 private:
     CudaContext& cu;
+    ComputeQueue recorder;      // on which graphs are recorded; null until then
 };
 
 } // namespace OpenMM

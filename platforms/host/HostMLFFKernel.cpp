@@ -328,3 +328,11 @@ void HostCalcMLFFForceKernel::computeHessian(ContextImpl& context, vector<double
         for (size_t b = 0; b <= a; b++)
             hessian[a*n+b] = hessian[b*n+a] = 0.5*unit*(hessian[a*n+b]+hessian[b*n+a]);
 }
+
+void HostCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info) {
+    const mlff_parallel* threads = getThreads();
+    info["precision"] = getPrecision();
+    info["mode"] = "sparse";
+    info["threads"] = std::to_string(threads == nullptr ? 1 : threads->n_threads);
+    info["evaluations"] = std::to_string(evaluation);
+}

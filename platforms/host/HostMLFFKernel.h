@@ -37,7 +37,7 @@ public:
 /**
  * MLFFForce on the platforms that compute in the host's memory.  It serves every platform that is
  * built on OpenMM's Reference platform, whose data it shares; what differs between them are the
- * four functions in the middle of the class.
+ * functions in the middle of the class.
  *
  * This is the only place where OpenMM's units and particles meet the engine's: readPositions()
  * fills the positions of the model's atoms from the particles, addForces() hands the forces of the
@@ -53,6 +53,7 @@ public:
     void getEnergyComponents(ContextImpl& context, std::vector<double>& components);
     void getEnsembleDeviation(ContextImpl& context, double& energy, double& force);
     void computeHessian(ContextImpl& context, std::vector<double>& hessian);
+    void getExecutionInfo(std::map<std::string, std::string>& info);
 protected:
     /**
      * The engine's platform that evaluates.  An architecture that it lacks is refused.
@@ -68,6 +69,10 @@ protected:
      * fourth order, large enough for the precision of the forces.
      */
     virtual double getHessianStep() const = 0;
+    /**
+     * Of its arithmetic: "single" or "double".
+     */
+    virtual const char* getPrecision() const = 0;
 private:
     struct FreeEvaluator {
         void operator()(mlff_evaluator* evaluator) const {

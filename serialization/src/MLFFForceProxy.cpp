@@ -25,7 +25,8 @@ using std::to_string;
  * <tt><pre>
  *    <Force type="MLFFForce" version="1" name=... forceGroup=... periodic=... energyFactor=...
  *           scaleParameter=... scaleParameterDefaultValue=... coulombMethod=... coulombCutoff=...
- *           coulombAlpha=... ewaldErrorTolerance=... useDispersion=... dispersionCutoff=...>
+ *           coulombAlpha=... ewaldErrorTolerance=... useDispersion=... dispersionCutoff=...
+ *           evaluationMode=... denseThreshold=... matrixPrecision=... useDeviceGraph=...>
  *        <Model storage="embedded" file=... size=... sha256=...>
  *            <Part base64=.../> ...          (storage="path": no parts, the file must be there)
  *        </Model>
@@ -37,8 +38,9 @@ using std::to_string;
  *    </Force>
  * </pre></tt>
  *
- * coulombMethod is the number in MLFFForce::CoulombMethod.  It and what follows it, and
- * EnsembleMembers, may be absent: their defaults hold.
+ * coulombMethod, evaluationMode and matrixPrecision are the numbers in MLFFForce::CoulombMethod and
+ * so on.  coulombMethod and what follows it, and EnsembleMembers, may be absent: their defaults
+ * hold.
  */
 class MLFFForceProxy : public SerializationProxy {
 public:
@@ -51,6 +53,8 @@ private:
     static void loadModel(const SerializationNode& node, std::unique_ptr<MLFFForce>& force);
     static void saveLongRange(const MLFFForce& force, SerializationNode& node);
     static void loadLongRange(const SerializationNode& node, MLFFForce& force);
+    static void saveExecution(const MLFFForce& force, SerializationNode& node);
+    static void loadExecution(const SerializationNode& node, MLFFForce& force);
 };
 
 // ------------------------------------------------------------------------------ base64
@@ -222,6 +226,22 @@ void MLFFForceProxy::loadLongRange(const SerializationNode& node, MLFFForce& for
     force.dispersionCutoff = node.getDoubleProperty("dispersionCutoff", 0);
 }
 
+void MLFFForceProxy::saveExecution(const MLFFForce& force, SerializationNode& node) {
+    node.setIntProperty("evaluationMode", force.evaluationMode);
+    node.setIntProperty("denseThreshold", force.denseThreshold);
+    node.setIntProperty("matrixPrecision", force.matrixPrecision);
+    node.setBoolProperty("useDeviceGraph", force.useDeviceGraph);
+}
+
+void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& force) {
+    force.evaluationMode = static_cast<MLFFForce::EvaluationMode>(
+        node.getIntProperty("evaluationMode", MLFFForce::Auto));
+    force.denseThreshold = node.getIntProperty("denseThreshold", force.denseThreshold);
+    force.matrixPrecision = static_cast<MLFFForce::MatrixPrecision>(
+        node.getIntProperty("matrixPrecision", MLFFForce::Full));
+    force.useDeviceGraph = node.getBoolProperty("useDeviceGraph", true);
+}
+
 void MLFFForceProxy::serialize(const void* object, SerializationNode& node) const {
     const MLFFForce& force = *static_cast<const MLFFForce*>(object);
     node.setIntProperty("version", VERSION);
@@ -232,6 +252,7 @@ void MLFFForceProxy::serialize(const void* object, SerializationNode& node) cons
     node.setStringProperty("scaleParameter", force.scaleParameter);
     node.setDoubleProperty("scaleParameterDefaultValue", force.scaleDefault);
     saveLongRange(force, node);
+    saveExecution(force, node);
     saveModel(force, 0, node.createChildNode("Model"));
     SerializationNode& members = node.createChildNode("EnsembleMembers");
     for (int k = 1; k < force.getNumEnsembleMembers(); k++)
@@ -275,6 +296,7 @@ void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
     force->scaleParameter = node.getStringProperty("scaleParameter");
     force->scaleDefault = node.getDoubleProperty("scaleParameterDefaultValue");
     loadLongRange(node, *force);
+    loadExecution(node, *force);
 
     force->regions.clear();
     for (const auto& region : node.getChildNode("Regions").getChildren())

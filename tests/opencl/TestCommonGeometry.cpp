@@ -149,9 +149,13 @@ struct Atoms {
         ContextSelector selector(device.compute());
         geometry->readBox();
         int rounds = 0;
-        while (!geometry->update(LONG, false))
-            if (++rounds > 5)
+        for (bool again = true; again; rounds++) {
+            if (rounds > 5)
                 return false;
+            const bool wait = geometry->begin(LONG, 1);
+            geometry->queue();
+            again = wait && !geometry->checkStatus();
+        }
         geometry->postStatus();
         /* what lies on the cutoff may fall on either side */
         const vector<Pair> expected = ofReference(CUTOFF), found = ofDevice();

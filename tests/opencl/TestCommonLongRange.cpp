@@ -268,6 +268,7 @@ private:
         atoms->status.initialize<int>(cc, CommonAtoms::STATUS_SIZE, "status");
         atoms->regionOfRow.upload(atoms->region);
         atoms->regionRange.upload(ranges);
+        atoms->frame.initialize(cc, CommonAtoms::FRAME_SIZE, 4*common.getExactSize(), "frame");
         for (int d = 0; d < 3; d++)
             atoms->box[d] = molecules.periodic ? molecules.box[d] : Vec3();
     }
@@ -277,8 +278,12 @@ private:
         for (int i = 0; i < n; i++)
             x.push_back(mm_double4(molecules.x[i][0], molecules.x[i][1], molecules.x[i][2], 0));
         atoms->position.upload(x, true);
-        for (int d = 0; d < 3; d++)
-            atoms->box[d] = molecules.periodic ? molecules.box[d] : Vec3();
+        vector<mm_double4> frame(CommonAtoms::FRAME_SIZE, mm_double4(0, 0, 0, 0));
+        for (int d = 0; d < 3; d++) {
+            const Vec3 v = atoms->box[d] = molecules.periodic ? molecules.box[d] : Vec3();
+            frame[d] = mm_double4(v[0], v[1], v[2], 0);
+        }
+        atoms->frame.upload(frame, true);
         common.uploadReal(charge, molecules.q);
         energies.upload(vector<long long>(MLFF_N_COMPONENTS, 0));
         atoms->force.upload(vector<long long>(3*n, 0));

@@ -55,6 +55,14 @@ static void testSettings() {
     CHECK(force.getCoulombMethod() == MLFFForce::PME && !force.getUseDispersion());
     CHECK(force.getCoulombCutoff() == 1.25 && force.getCoulombAlpha() == 2.5);
     CHECK(force.getEwaldErrorTolerance() == 1e-4 && force.getDispersionCutoff() == 0.75);
+    CHECK(force.getEvaluationMode() == MLFFForce::Auto && force.getDenseThreshold() == 512);
+    CHECK(force.getMatrixPrecision() == MLFFForce::Full && force.getUseDeviceGraph());
+    force.setEvaluationMode(MLFFForce::Sparse);
+    force.setDenseThreshold(7);
+    force.setMatrixPrecision(MLFFForce::TF32);
+    force.setUseDeviceGraph(false);
+    CHECK(force.getEvaluationMode() == MLFFForce::Sparse && force.getDenseThreshold() == 7);
+    CHECK(force.getMatrixPrecision() == MLFFForce::TF32 && !force.getUseDeviceGraph());
     CHECK(force.addRegion(-1, 2) == 1 && force.addRegion() == 2 && force.getNumRegions() == 3);
     force.setRegionParameters(2, 0.5, 3);
     force.getRegionParameters(1, charge, multiplicity);
@@ -448,6 +456,25 @@ static void testParameterChecks() {
     CHECK_THROWS("but no name", unnamed.create());
 }
 
+static void testExecutionChecks() {
+    Case c;
+    c.force->setEvaluationMode(static_cast<MLFFForce::EvaluationMode>(3));
+    CHECK_THROWS("3 is not an evaluation mode: expected Auto, Dense or Sparse", c.create());
+    c.force->setEvaluationMode(MLFFForce::Dense);
+    c.create();
+    c.force->setUsesPeriodicBoundaryConditions(true);
+    CHECK_THROWS("the evaluation mode is Dense, which looks at the pairs of an open region",
+                 c.create());
+    c.force->setUsesPeriodicBoundaryConditions(false);
+    c.force->setDenseThreshold(-1);
+    CHECK_THROWS("the dense threshold is -1: expected a number of atoms", c.create());
+    c.force->setDenseThreshold(0);
+    c.force->setMatrixPrecision(static_cast<MLFFForce::MatrixPrecision>(-1));
+    CHECK_THROWS("-1 is not a matrix precision: expected Full, SplitHalf or TF32", c.create());
+    c.force->setMatrixPrecision(MLFFForce::TF32);
+    c.create();
+}
+
 // What a Context cannot take over is refused, and the Context goes on as it was.
 static void testFixedByContext() {
     Case c;
@@ -482,6 +509,20 @@ static void testFixedByContext() {
     CHECK_THROWS("the Coulomb or dispersion settings have changed",
                  c.force->updateParametersInContext(context));
     c.force->setUseDispersion(true);
+    const char* execution = "the evaluation mode, the dense threshold, the matrix precision or the "
+                            "use of a device graph has changed";
+    c.force->setEvaluationMode(MLFFForce::Sparse);
+    CHECK_THROWS(execution, c.force->updateParametersInContext(context));
+    c.force->setEvaluationMode(MLFFForce::Auto);
+    c.force->setDenseThreshold(3);
+    CHECK_THROWS(execution, c.force->updateParametersInContext(context));
+    c.force->setDenseThreshold(512);
+    c.force->setMatrixPrecision(MLFFForce::SplitHalf);
+    CHECK_THROWS(execution, c.force->updateParametersInContext(context));
+    c.force->setMatrixPrecision(MLFFForce::Full);
+    c.force->setUseDeviceGraph(false);
+    CHECK_THROWS(execution, c.force->updateParametersInContext(context));
+    c.force->setUseDeviceGraph(true);
     c.force->updateParametersInContext(context);
     c.force->addEnsembleMember(bundledModel());
     CHECK_THROWS("the ensemble has changed from 1 to 2 members",
@@ -522,6 +563,7 @@ int main() {
     RUN(testEnsembleChecks);
     RUN(testBondChecks);
     RUN(testParameterChecks);
+    RUN(testExecutionChecks);
     RUN(testFixedByContext);
     return check_report("checks of MLFFForce");
 }

@@ -62,6 +62,10 @@ static MLFFForce* makeSpecialCharges(const Golden& g) {
     force->setEwaldErrorTolerance(1e-5/3);
     force->setUseDispersion(false);
     force->setDispersionCutoff(4.0/3);
+    force->setEvaluationMode(MLFFForce::Sparse);
+    force->setDenseThreshold(77);
+    force->setMatrixPrecision(MLFFForce::TF32);
+    force->setUseDeviceGraph(false);
     return force;
 }
 
@@ -81,6 +85,10 @@ static void checkSameForce(const MLFFForce& a, const MLFFForce& b) {
     CHECK(a.getEwaldErrorTolerance() == b.getEwaldErrorTolerance());
     CHECK(a.getUseDispersion() == b.getUseDispersion());
     CHECK(a.getDispersionCutoff() == b.getDispersionCutoff());
+    CHECK(a.getEvaluationMode() == b.getEvaluationMode());
+    CHECK(a.getDenseThreshold() == b.getDenseThreshold());
+    CHECK(a.getMatrixPrecision() == b.getMatrixPrecision());
+    CHECK(a.getUseDeviceGraph() == b.getUseDeviceGraph());
     CHECK(a.getNumEnsembleMembers() == b.getNumEnsembleMembers());
     for (int k = 0; k < a.getNumEnsembleMembers() && k < b.getNumEnsembleMembers(); k++) {
         CHECK(a.getEnsembleMemberFile(k) == b.getEnsembleMemberFile(k));
@@ -195,7 +203,9 @@ static void testShorterXml() {
     system.addForce(makeSpecialForce(g));
     string xml = toXml(system);
     for (const char* property : {"coulombMethod", "coulombCutoff", "coulombAlpha",
-                                 "ewaldErrorTolerance", "useDispersion", "dispersionCutoff"}) {
+                                 "ewaldErrorTolerance", "useDispersion", "dispersionCutoff",
+                                 "evaluationMode", "denseThreshold", "matrixPrecision",
+                                 "useDeviceGraph"}) {
         const size_t at = xml.find(string(" ") + property + "=\""), open = xml.find('"', at);
         CHECK(at != string::npos);
         xml.erase(at, xml.find('"', open+1)+1-at);

@@ -205,6 +205,35 @@ static void test_coulomb_settings(void) {
     OpenMM_MLFFForce_destroy(force);
 }
 
+static void test_execution_settings(void) {
+    OpenMM_MLFFForce *force = OpenMM_MLFFForce_create(model_path());
+    CHECK(OpenMM_MLFFForce_getEvaluationMode(force) == OpenMM_MLFFForce_Auto);
+    CHECK_ZERO(OpenMM_MLFFForce_setEvaluationMode(force, OpenMM_MLFFForce_Dense));
+    CHECK(OpenMM_MLFFForce_getEvaluationMode(force) == OpenMM_MLFFForce_Dense);
+    CHECK_ERROR("3 is not an evaluation mode", OpenMM_MLFFForce_setEvaluationMode(force, 3) == -1);
+    CHECK(OpenMM_MLFFForce_getDenseThreshold(force) == 512);
+    CHECK_ZERO(OpenMM_MLFFForce_setDenseThreshold(force, 0));
+    CHECK(OpenMM_MLFFForce_getDenseThreshold(force) == 0);
+    CHECK(OpenMM_MLFFForce_getMatrixPrecision(force) == OpenMM_MLFFForce_Full);
+    CHECK_ZERO(OpenMM_MLFFForce_setMatrixPrecision(force, OpenMM_MLFFForce_SplitHalf));
+    CHECK(OpenMM_MLFFForce_getMatrixPrecision(force) == OpenMM_MLFFForce_SplitHalf);
+    CHECK_ERROR("-1 is not a matrix precision",
+                OpenMM_MLFFForce_setMatrixPrecision(force, -1) == -1);
+    CHECK(OpenMM_MLFFForce_getUseDeviceGraph(force) == 1);
+    CHECK_ZERO(OpenMM_MLFFForce_setUseDeviceGraph(force, OpenMM_False));
+    CHECK(OpenMM_MLFFForce_getUseDeviceGraph(force) == 0);
+    OpenMM_MLFFForce_destroy(force);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setEvaluationMode(NULL, 0) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getEvaluationMode(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setDenseThreshold(NULL, 0) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getDenseThreshold(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setMatrixPrecision(NULL, 0) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getMatrixPrecision(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setUseDeviceGraph(NULL, OpenMM_True) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getUseDeviceGraph(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getExecutionInfo(NULL, NULL, NULL, 0) == -1);
+}
+
 static void test_ensemble(void) {
     OpenMM_MLFFForce *force = OpenMM_MLFFForce_create(charged_model_path());
     CHECK(OpenMM_MLFFForce_getNumEnsembleMembers(force) == 1);
@@ -383,6 +412,15 @@ static void test_simulation(void) {
     CHECK_ZERO(OpenMM_MLFF_setVelocitiesToTemperature(context, 300, 1));
     const double energy = potential(context);
     CHECK(energy < -1e5);
+    char info[200], start[9];
+    const int length = OpenMM_MLFFForce_getExecutionInfo(force, context, info, sizeof info);
+    CHECK(length > 0 && length == (int) strlen(info));
+    CHECK(strstr(info, "platform: Reference\n") != NULL);
+    CHECK(strstr(info, "precision: double\n") != NULL);
+    CHECK(OpenMM_MLFFForce_getExecutionInfo(force, context, start, sizeof start) == length);
+    CHECK(strlen(start) == 8 && !strncmp(start, info, 8));
+    CHECK(OpenMM_MLFFForce_getExecutionInfo(force, context, NULL, 0) == length);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getExecutionInfo(force, context, NULL, 9) == -1);
     CHECK_ZERO(OpenMM_MLFF_step(integrator, 20));
     CHECK(fabs(potential(context) - energy) > 1e-3);
     CHECK_ZERO(OpenMM_MLFF_minimizeEnergy(context, 1, 0));
@@ -528,6 +566,7 @@ int main(void) {
     test_regions_atoms_bonds();
     test_box_and_parameters();
     test_coulomb_settings();
+    test_execution_settings();
     test_ensemble();
     test_null_force();
     test_plugins();

@@ -312,13 +312,19 @@ int OpenMM_MLFFForce_usesPeriodicBoundaryConditions(const OpenMM_MLFFForce* targ
 
 // ------------------------------------------------------------------ Coulomb, dispersion
 
+// An int as one of the choices 0 ... last.
+template <class Choice>
+static Choice choose(int value, Choice last, const char* what, const char* names) {
+    if (value < 0 || value > (int) last)
+        throw OpenMMException(std::to_string(value) + " is not " + what + ": expected one of " +
+                              names);
+    return static_cast<Choice>(value);
+}
+
 int OpenMM_MLFFForce_setCoulombMethod(OpenMM_MLFFForce* target, int method) {
     return guardedCode([&] {
-        MLFFForce& force = cpp(target);
-        if (method < MLFFForce::Default || method > MLFFForce::PME)
-            throw OpenMMException(std::to_string(method) + " is not a Coulomb method: expected "
-                                  "one of OpenMM_MLFFForce_CoulombMethod");
-        force.setCoulombMethod(static_cast<MLFFForce::CoulombMethod>(method));
+        cpp(target).setCoulombMethod(choose(method, MLFFForce::PME, "a Coulomb method",
+                                            "OpenMM_MLFFForce_CoulombMethod"));
     });
 }
 
@@ -411,6 +417,44 @@ double OpenMM_MLFFForce_getEnergyFactor(const OpenMM_MLFFForce* target) {
     return guarded(NOT_A_NUMBER, [&] { return cpp(target).getEnergyFactor(); });
 }
 
+int OpenMM_MLFFForce_setEvaluationMode(OpenMM_MLFFForce* target, int mode) {
+    return guardedCode([&] {
+        cpp(target).setEvaluationMode(choose(mode, MLFFForce::Sparse, "an evaluation mode",
+                                             "OpenMM_MLFFForce_EvaluationMode"));
+    });
+}
+
+int OpenMM_MLFFForce_getEvaluationMode(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getEvaluationMode(); });
+}
+
+int OpenMM_MLFFForce_setDenseThreshold(OpenMM_MLFFForce* target, int numAtoms) {
+    return guardedCode([&] { cpp(target).setDenseThreshold(numAtoms); });
+}
+
+int OpenMM_MLFFForce_getDenseThreshold(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getDenseThreshold(); });
+}
+
+int OpenMM_MLFFForce_setMatrixPrecision(OpenMM_MLFFForce* target, int precision) {
+    return guardedCode([&] {
+        cpp(target).setMatrixPrecision(choose(precision, MLFFForce::TF32, "a matrix precision",
+                                              "OpenMM_MLFFForce_MatrixPrecision"));
+    });
+}
+
+int OpenMM_MLFFForce_getMatrixPrecision(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getMatrixPrecision(); });
+}
+
+int OpenMM_MLFFForce_setUseDeviceGraph(OpenMM_MLFFForce* target, OpenMM_Boolean use) {
+    return guardedCode([&] { cpp(target).setUseDeviceGraph(use != OpenMM_False); });
+}
+
+int OpenMM_MLFFForce_getUseDeviceGraph(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getUseDeviceGraph(); });
+}
+
 int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce* target, OpenMM_Context* context) {
     return guardedCode([&] { cpp(target).updateParametersInContext(cpp(context)); });
 }
@@ -450,6 +494,20 @@ int OpenMM_MLFFForce_getEnergyComponent(const OpenMM_MLFFForce* target, OpenMM_C
                                   join(names, ", "));
         }
         out = found->second;
+    });
+}
+
+int OpenMM_MLFFForce_getExecutionInfo(const OpenMM_MLFFForce* target, OpenMM_Context* context,
+                                      char* text, size_t length) {
+    return guarded(-1, [&] {
+        string lines;
+        for (const auto& item : cpp(target).getExecutionInfo(cpp(context)))
+            lines += item.first + ": " + item.second + "\n";
+        if (length > 0) {
+            char* to = &notNull(text, "text");
+            to[lines.copy(to, length-1)] = '\0';
+        }
+        return (int) lines.size();
     });
 }
 

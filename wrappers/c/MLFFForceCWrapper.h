@@ -59,6 +59,20 @@ typedef enum {
     OpenMM_MLFFForce_PME = 5        /* particle mesh Ewald; periodic only */
 } OpenMM_MLFFForce_CoulombMethod;
 
+/* How the OpenCL and CUDA platforms find pairs (default: Auto). */
+typedef enum {
+    OpenMM_MLFFForce_Auto = 0,  /* Dense for open regions of up to the dense threshold */
+    OpenMM_MLFFForce_Dense = 1, /* without lists; not periodic */
+    OpenMM_MLFFForce_Sparse = 2 /* lists with a skin */
+} OpenMM_MLFFForce_EvaluationMode;
+
+/* How the CUDA platform multiplies matrices in single and mixed precision (default: Full). */
+typedef enum {
+    OpenMM_MLFFForce_Full = 0,      /* in the precision of the Context */
+    OpenMM_MLFFForce_SplitHalf = 1, /* on tensor cores, as pairs of halves: like single precision */
+    OpenMM_MLFFForce_TF32 = 2       /* on tensor cores: errors of 1e-3 of the largest force */
+} OpenMM_MLFFForce_MatrixPrecision;
+
 /* A force with the model of a file, or of length bytes in memory (modelFile is then only a name).
    The force belongs to the caller until OpenMM_System_addForce(). NULL on failure. */
 OPENMM_MLFF_C_API OpenMM_MLFFForce *OpenMM_MLFFForce_create(const char *modelFile);
@@ -196,6 +210,20 @@ OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getEnergyParameterDerivativeName(
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_setEnergyFactor(OpenMM_MLFFForce *target, double factor);
 OPENMM_MLFF_C_API double OpenMM_MLFFForce_getEnergyFactor(const OpenMM_MLFFForce *target);
 
+/* How the GPU platforms work, see the enumerations above: 0 or -1; the choice or -1. The dense
+   threshold is a number of atoms (default 512), UseDeviceGraph a choice (default: yes) whether CUDA
+   gets an evaluation as one graph. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setEvaluationMode(OpenMM_MLFFForce *target, int mode);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getEvaluationMode(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setDenseThreshold(OpenMM_MLFFForce *target, int numAtoms);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getDenseThreshold(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setMatrixPrecision(OpenMM_MLFFForce *target,
+                                                          int precision);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getMatrixPrecision(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setUseDeviceGraph(OpenMM_MLFFForce *target,
+                                                         OpenMM_Boolean use);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getUseDeviceGraph(const OpenMM_MLFFForce *target);
+
 /* Copy atomic numbers, regions, their charges and multiplicities, and the energy factor to a
    Context. 0 or -1. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce *target,
@@ -233,6 +261,13 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_computeHessian(const OpenMM_MLFFForce *ta
    failure. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCoulombMethodInContext(const OpenMM_MLFFForce *target,
                                                                  OpenMM_Context *context);
+
+/* How a Context evaluates the force: "name: value" lines, see docs/execution-info.md, with a 0 at
+   the end, in text, which has room for length characters. The number of characters that it takes,
+   the 0 not counted, or -1; of a text that has no room only the start is there. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getExecutionInfo(const OpenMM_MLFFForce *target,
+                                                        OpenMM_Context *context, char *text,
+                                                        size_t length);
 
 /* ------------------------------------------------------- OpenMM's functions, with errors -- */
 

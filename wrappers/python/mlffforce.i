@@ -92,6 +92,19 @@ from openmm import unit
     }
 }
 
+%typemap(out) std::map<std::string, std::string> {
+    $result = PyDict_New();
+    for (const auto& item : $1) {
+        PyObject* value = PyUnicode_FromString(item.second.c_str());
+        if ($result != NULL && value != NULL)
+            PyDict_SetItemString($result, item.first.c_str(), value);
+        Py_XDECREF(value);
+    }
+}
+
+%pythonappend OpenMM::MLFFForce::getExecutionInfo %{
+        val = {name: _numberIfItIsOne(text) for name, text in val.items()}
+%}
 %pythonappend OpenMM::MLFFForce::getModelCutoff %{
         val = unit.Quantity(val, unit.nanometer)
 %}
@@ -160,6 +173,15 @@ Get how well the members of an ensemble agree at the present positions of a Cont
     over the atoms, of the standard deviation of the force, in kJ/mol/nm:
     sqrt(sum over members and x y z of (F - mean)^2/(members - 1))
 "
+%feature("docstring") OpenMM::MLFFForce::getExecutionInfo "
+Get how a Context evaluates this force, for people, benchmarks and bug reports: 'platform',
+'precision', 'mode' and what else the platform has to tell, see docs/execution-info.md.
+
+:type context: openmm.Context
+:param context: the Context
+:rtype: dict
+:return: values by name, numbers as int or float, the rest as str
+"
 %feature("docstring") OpenMM::MLFFForce::computeHessian "
 Get the second derivatives of the energy at the present positions of a Context, by central
 differences of the analytic forces. Before scale parameter and energy factor. See also
@@ -176,6 +198,17 @@ openmmmlff.vibrationalWavenumbers().
         if storage not in (MLFFForce.Embedded, MLFFForce.Path):
             raise ValueError(f"storage is {storage!r}: expected MLFFForce.Embedded or "
                              "MLFFForce.Path")
+%}
+
+%pythonprepend OpenMM::MLFFForce::setEvaluationMode %{
+        if mode not in (MLFFForce.Auto, MLFFForce.Dense, MLFFForce.Sparse):
+            raise ValueError(f"mode is {mode!r}: expected MLFFForce.Auto, MLFFForce.Dense or "
+                             "MLFFForce.Sparse")
+%}
+%pythonprepend OpenMM::MLFFForce::setMatrixPrecision %{
+        if precision not in (MLFFForce.Full, MLFFForce.SplitHalf, MLFFForce.TF32):
+            raise ValueError(f"precision is {precision!r}: expected MLFFForce.Full, "
+                             "MLFFForce.SplitHalf or MLFFForce.TF32")
 %}
 
 %pythonprepend OpenMM::MLFFForce::setCoulombMethod %{
@@ -350,6 +383,15 @@ openmmmlff.vibrationalWavenumbers().
 }
 
 %pythoncode %{
+def _numberIfItIsOne(text):
+    """A text as int or float if it reads as one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
 def _pythonExample(doc):
     """The example of the class's documentation in Python instead of C++."""
     import re

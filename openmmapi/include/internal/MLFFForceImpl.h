@@ -44,6 +44,7 @@ public:
     std::map<std::string, double> getEnergyComponents(ContextImpl& context);
     void getEnsembleDeviation(ContextImpl& context, double& energy, double& force);
     void computeHessian(ContextImpl& context, std::vector<double>& hessian);
+    std::map<std::string, std::string> getExecutionInfo(ContextImpl& context);
     MLFFForce::CoulombMethod getCoulombMethod() const {
         return coulombMethod;
     }
@@ -59,6 +60,10 @@ private:
         bool periodic;
         std::string scaleParameter;
         std::vector<std::string> derivatives;
+        MLFFForce::EvaluationMode evaluationMode;
+        int denseThreshold;
+        MLFFForce::MatrixPrecision matrixPrecision;
+        bool useDeviceGraph;
     };
     Fixed readFixed() const;
     void checkForce(const System& system) const;
@@ -69,6 +74,7 @@ private:
     void checkCoulomb() const;
     MLFFForce::CoulombMethod resolveCoulomb() const;
     void checkParameters() const;
+    void checkExecution() const;
     void checkUnchanged() const;
     const MLFFForce& owner;
     Kernel kernel;

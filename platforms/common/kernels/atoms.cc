@@ -29,6 +29,20 @@ DEVICE int4 latticeFloor(exact4 p, exact4 a, exact4 b, exact4 c) {
     return make_int4((int) floor(fa), (int) floor(fb), (int) floor(fc), 0);
 }
 
+/* Set the frame, see support.cc. */
+KERNEL void mlffSetFrame(GLOBAL exact4* RESTRICT frame, exact4 boxA, exact4 boxB, exact4 boxC,
+        exact4 scale, exact4 cells, exact4 message, exact4 longRange) {
+    if (GLOBAL_ID == 0) {
+        frame[0] = boxA;
+        frame[1] = boxB;
+        frame[2] = boxC;
+        frame[FRAME_SCALE] = scale;
+        frame[FRAME_CELLS] = cells;
+        frame[FRAME_LIST] = message;
+        frame[FRAME_LIST+1] = longRange;
+    }
+}
+
 /*
  * First kernel of an evaluation: positions in the frame of the lists, sums to zero, and whether the
  * lists still hold.
@@ -39,8 +53,9 @@ DEVICE int4 latticeFloor(exact4 p, exact4 a, exact4 b, exact4 c) {
 KERNEL void mlffGather(GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
         GLOBAL const int* RESTRICT slots, GLOBAL const int4* RESTRICT cell,
         GLOBAL const exact4* RESTRICT saved, GLOBAL exact4* RESTRICT position,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status, int n, int rebuild,
-        exact soon, exact now, exact4 boxA, exact4 boxB, exact4 boxC) {
+        GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status,
+        GLOBAL const exact4* RESTRICT frame, int n, int rebuild, exact soon, exact now) {
+    READ_BOX
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE) {
         exact4 p = exactPosition(posq, correction, slots[i]);
         exact size = fabs(p.x)+fabs(p.y)+fabs(p.z);
@@ -69,8 +84,9 @@ KERNEL void mlffGather(GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RE
 KERNEL void mlffBeginLists(GLOBAL const real4* RESTRICT posq,
         GLOBAL const real4* RESTRICT correction, GLOBAL const int* RESTRICT slots,
         GLOBAL int4* RESTRICT cell, GLOBAL exact4* RESTRICT saved,
-        GLOBAL exact4* RESTRICT position, GLOBAL int* RESTRICT status, int n,
-        exact4 boxA, exact4 boxB, exact4 boxC) {
+        GLOBAL exact4* RESTRICT position, GLOBAL int* RESTRICT status,
+        GLOBAL const exact4* RESTRICT frame, int n) {
+    READ_BOX
     if (status[STATUS_REBUILD] == 0)
         return;
     if (GLOBAL_ID == 0) {
@@ -112,13 +128,15 @@ DEVICE int4 nearestCopy(exact4 r, exact4 a, exact4 b, exact4 c) {
  *   root           [2][n] scratch: the ancestor reached so far
  *   shift          [2][n] scratch: lattice vectors relative to it
  *   rounds         of halving: 2^rounds is at least the length of the longest way
- *   largest        nm^2: an atom must be nearer to its parent, or the copy is not unique
+ * An atom must be nearer to its parent than half the box, or the copy is not unique.
  */
 KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* RESTRICT position,
         GLOBAL int* RESTRICT root, GLOBAL int4* RESTRICT shift, GLOBAL int* RESTRICT status,
-        int n, int rounds, exact largest, exact4 boxA, exact4 boxB, exact4 boxC) {
+        GLOBAL const exact4* RESTRICT frame, int n, int rounds) {
+    READ_BOX
     if (GROUP_ID > 0)
         return;
+    exact width = min(boxA.x, min(boxB.y, boxC.z)), largest = 0.25f*width*width;
     for (int i = LOCAL_ID; i < n; i += LOCAL_SIZE) {
         exact4 p = position[i], q = position[parent[i]];
         exact4 r = make_exact4(p.x-q.x, p.y-q.y, p.z-q.z, 0);
@@ -148,9 +166,10 @@ KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* RESTRIC
 }
 #endif
 
-/* Forces on the rows to OpenMM's buffer; scale in (kJ/mol/nm)/(eV/angstrom). */
+/* Forces on the rows to OpenMM's buffer. */
 KERNEL void mlffAddForces(GLOBAL const mm_ulong* RESTRICT force, GLOBAL const int* RESTRICT slots,
-        GLOBAL mm_ulong* RESTRICT buffer, int n, int stride, real scale) {
+        GLOBAL mm_ulong* RESTRICT buffer, GLOBAL const exact4* RESTRICT frame, int n, int stride) {
+    real scale = frame[FRAME_SCALE].x;
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE)
         for (int d = 0; d < 3; d++) {
             real f = scale*fixedToForce(force[i+d*n]);

@@ -84,6 +84,9 @@ KERNEL void mlffLongRange(GLOBAL const exact4* RESTRICT position,
 #endif
         ) {
     LOCAL real values[7*BLOCK];
+#ifdef FAR_PAIRS
+    READ_BOX
+#endif
     mm_long energyShort = 0, energyFull = 0, energyDispersion = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
         exact4 xi = position[i];

@@ -69,6 +69,7 @@ KERNEL void mlffCoordination(GLOBAL const exact4* RESTRICT position,
         GLOBAL real* RESTRICT own, GLOBAL real4* RESTRICT record, int n, int numKinds,
         FAR_ARGUMENTS) {
     LOCAL real values[BLOCK];
+    READ_BOX
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
         exact4 xi = position[i];
         real mine = radius[i], sum = 0, slope;
@@ -131,6 +132,7 @@ KERNEL void mlffCoordinationForces(GLOBAL const exact4* RESTRICT position,
         GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status, int n, real weight,
         FAR_ARGUMENTS) {
     LOCAL real values[3*BLOCK];
+    READ_BOX
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
         exact4 xi = position[i];
         real mine = radius[i], grad = gradCN[i];

@@ -10,14 +10,14 @@
 
 #ifdef FAR_LIST
 #define FAR_ARGUMENTS GLOBAL const int* RESTRICT farCount, GLOBAL const int2* RESTRICT farEntry, \
-        int farCapacity, exact4 boxA, exact4 boxB, exact4 boxC
+        GLOBAL const exact4* RESTRICT frame, int farCapacity
 #define FAR_FIRST(i) 0
 #define FAR_LAST(i) min(farCount[i], farCapacity)
 #define FAR_PAIR(i, k) farEntry[(mm_long) (i)*farCapacity+(k)]
 #else
 #define FAR_ARGUMENTS GLOBAL const int* RESTRICT regionOfRow, \
-        GLOBAL const int2* RESTRICT regionRange, int farCapacity, exact4 boxA, exact4 boxB, \
-        exact4 boxC
+        GLOBAL const int2* RESTRICT regionRange, GLOBAL const exact4* RESTRICT frame, \
+        int farCapacity
 #define FAR_FIRST(i) regionRange[regionOfRow[i]].x
 #define FAR_LAST(i) regionRange[regionOfRow[i]].y
 #define FAR_PAIR(i, k) make_int2(k, IMAGE_NONE)

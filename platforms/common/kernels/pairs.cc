@@ -20,6 +20,11 @@ DEVICE int hitsBefore(int hit, LOCAL_ARG int* RESTRICT scan, int* total) {
 }
 
 #ifdef LISTS
+/* Integers of the frame. */
+DEVICE int4 whole(exact4 v) {
+    return make_int4((int) v.x, (int) v.y, (int) v.z, 0);
+}
+
 #ifdef CELLS
 /* Cell of a point inside the box. */
 DEVICE int cellOf(exact4 p, int4 cells, exact4 a, exact4 b, exact4 c) {
@@ -41,7 +46,9 @@ DEVICE int cellOf(exact4 p, int4 cells, exact4 a, exact4 b, exact4 c) {
  */
 KERNEL void mlffSortRows(GLOBAL const int* RESTRICT status, GLOBAL const exact4* RESTRICT position,
         GLOBAL int* RESTRICT cellOfRow, GLOBAL int* RESTRICT start, GLOBAL int* RESTRICT cursor,
-        GLOBAL int* RESTRICT order, int n, int4 cells, exact4 boxA, exact4 boxB, exact4 boxC) {
+        GLOBAL int* RESTRICT order, GLOBAL const exact4* RESTRICT frame, int n) {
+    READ_BOX
+    int4 cells = whole(frame[FRAME_CELLS]);
     LOCAL int sums[SORT_BLOCK];
     if (GROUP_ID > 0 || status[STATUS_REBUILD] == 0)
         return;
@@ -99,8 +106,6 @@ KERNEL void mlffSortRows(GLOBAL const int* RESTRICT status, GLOBAL const exact4*
 /*
  * The skin list of every row: pairs closer than the range, nm, with their images. Does nothing
  * unless lists are to be built.
- *   cells    numbers of cells along a, b, c (CELLS), else 1 1 1: all rows of the region
- *   reach    cells that have to be looked at on either side; images where they leave the box
  *   which    0 message list, 1 long-range list
  */
 KERNEL void mlffFindPairs(GLOBAL int* RESTRICT status, GLOBAL const exact4* RESTRICT position,
@@ -109,9 +114,13 @@ KERNEL void mlffFindPairs(GLOBAL int* RESTRICT status, GLOBAL const exact4* REST
         GLOBAL const int* RESTRICT cellOfRow, GLOBAL const int* RESTRICT start,
         GLOBAL const int* RESTRICT order,
 #endif
-        GLOBAL int* RESTRICT count, GLOBAL int2* RESTRICT entry, int n, int capacity, int which,
-        exact range, int4 cells, int4 reach, exact4 boxA, exact4 boxB, exact4 boxC) {
+        GLOBAL int* RESTRICT count, GLOBAL int2* RESTRICT entry,
+        GLOBAL const exact4* RESTRICT frame, int n, int capacity, int which) {
     LOCAL int scan[BLOCK];
+    READ_BOX
+    /* without CELLS one cell, all rows of the region; images where the reach leaves the box */
+    int4 cells = whole(frame[FRAME_CELLS]), reach = whole(frame[FRAME_LIST+which]);
+    exact range = frame[FRAME_LIST+which].w;
     if (status[STATUS_REBUILD] == 0)
         return;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
@@ -180,8 +189,9 @@ KERNEL void mlffMessagePairs(GLOBAL int* RESTRICT status, GLOBAL const exact4* R
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const int2* RESTRICT regionRange,
         GLOBAL const int* RESTRICT listCount, GLOBAL const int2* RESTRICT entry,
         GLOBAL int* RESTRICT count, GLOBAL int* RESTRICT neighbor, GLOBAL real4* RESTRICT vector,
-        int n, int capacity, real cutoff, exact4 boxA, exact4 boxB, exact4 boxC) {
+        GLOBAL const exact4* RESTRICT frame, int n, int capacity, real cutoff) {
     LOCAL int scan[BLOCK];
+    READ_BOX
     /* the last kernel of the lists */
     if (GLOBAL_ID == 0)
         status[STATUS_REBUILD] = 0;

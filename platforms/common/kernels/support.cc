@@ -77,6 +77,22 @@ DEVICE real fixedToForce(mm_ulong sum) {
     return ((real) ((mm_long) sum))/FORCE_SCALE;
 }
 
+/* ------------------------------------------------------------------------------- frame -- */
+
+/*
+ * What changes between evaluations without any array changing stands in device memory, exact4
+ * frame [FRAME_SIZE], so that launches may be recorded once and repeated:
+ *   0 1 2   rows of the box, nm
+ *   3       x: what forces on rows are times, (kJ/mol/nm)/(eV/angstrom)
+ *   4       numbers of cells along a, b, c; without cells 1 1 1
+ *   5 6     of the message list and the long-range list: cells to look at on either side along a, b,
+ *           c, and the range with skin, nm
+ */
+#define FRAME_SCALE 3
+#define FRAME_CELLS 4
+#define FRAME_LIST 5
+#define READ_BOX exact4 boxA = frame[0], boxB = frame[1], boxC = frame[2];
+
 /* ------------------------------------------------------------------------------- pairs -- */
 
 /* Lattice vector (na, nb, nc) of a pair in one word; each within -512 ... 511. */

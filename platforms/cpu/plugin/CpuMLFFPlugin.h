@@ -71,6 +71,9 @@ protected:
     double getHessianStep() const {
         return 5e-3;
     }
+    const char* getPrecision() const {
+        return "single";
+    }
 private:
     CpuThreads threads;
 };

@@ -42,6 +42,9 @@ protected:
     double getHessianStep() const {
         return 5e-4;
     }
+    const char* getPrecision() const {
+        return "double";
+    }
 };
 
 } // namespace OpenMM
