@@ -5,12 +5,13 @@
  *   cuda_steps STEPS PRECISION[,PRECISION...] [NAME ...]
  *
  * Each System, or those named: an evaluation of everything, then the steps, each marked in the
- * pretend driver's log, then whatever else a force can be asked. Prints the mean time of a step, in
- * which atoms move too little for new lists.
+ * pretend driver's log, then whatever else a force can be asked, then steps between which things
+ * change. Prints the mean time of a step, in which atoms move too little for new lists.
  *   empty, two-empty, large-empty     particles alone: what OpenMM itself does
  *   painn            MLFFForce alone, three layers, periodic
  *   two-painn        the same on two devices
  *   painn-open       without a box: dense
+ *   painn-derivative the same with the derivative by the scale parameter
  *   painn-student    filters as tables, vectors mixed by a 3x3 matrix
  *   painn-large      thousands of atoms
  *   aimnet2          MLFFForce alone, DSF and dispersion, periodic
@@ -40,6 +41,15 @@ static void mark(const string& text) {
         reinterpret_cast<void (*)(const char*)>(function)(text.c_str());
 }
 
+// On the pretend driver: as if the kernel that finds the pairs had written a word of an array.
+static void pretendWritten(int argument, int word, int value) {
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    void* function = driver == nullptr ? nullptr : dlsym(driver, "pretend_cuda_write");
+    if (function != nullptr)
+        reinterpret_cast<void (*)(const char*, int, int, int)>(function)("mlffMessagePairs",
+                                                                         argument, word, value);
+}
+
 static void ask(MLFFForce& force, Context& context) {
     vector<double> values;
     mark("questions");
@@ -50,6 +60,37 @@ static void ask(MLFFForce& force, Context& context) {
         force.computeHessian(context, values);
     force.updateParametersInContext(context);
     context.getState(State::Forces);
+}
+
+/* Steps between which the scale, the box, parameters and positions change. */
+static void change(MLFFForce& force, Context& context) {
+    mark("changes");
+    const auto step = [&] {
+        context.getIntegrator().step(4);
+        context.getState(State::Energy);
+    };
+    Vec3 a, b, c;
+    const State state = context.getState(State::Positions);
+    state.getPeriodicBoxVectors(a, b, c);
+    const vector<Vec3> positions = state.getPositions();
+    for (double lambda : {0.5, -1.0, 0.0, 1.0}) {
+        context.setParameter("lambda", lambda);
+        step();
+    }
+    context.setPeriodicBoxVectors(1.01*a, 1.01*b, 1.01*c);
+    step();
+    context.setPeriodicBoxVectors(a, b, c);
+    context.setPositions(positions);
+    step();
+    force.setEnergyFactor(2);
+    force.updateParametersInContext(context);
+    step();
+    // a row that nearly fills its room, in the status (support.cc) and in the lengths of the lists
+    pretendWritten(0, 6, 1);
+    pretendWritten(4, 0, 100);
+    step();
+    pretendWritten(0, 6, 0);
+    step();
 }
 
 static void simulate(const string& name, const string& precision, const System& system,
@@ -71,8 +112,12 @@ static void simulate(const string& name, const string& precision, const System& 
     printf("%-16s %-7s %6d atoms %9.4f ms/step\n", name.c_str(), precision.c_str(),
            system.getNumParticles(), time.count()/(numSteps+1));
     fflush(stdout);
-    if (force != nullptr)
+    if (force != nullptr) {
         ask(*force, context);
+        change(*force, context);
+        for (const auto& item : force->getExecutionInfo(context))
+            mark("info " + item.first + " " + item.second);
+    }
     mark("end");
 }
 
@@ -103,8 +148,12 @@ static void runAlone(const string& name, const string& precision, const Golden& 
     System system;
     addParticles(system, g);
     MLFFForce* force = withForce ? makeForce(g) : nullptr;
-    if (withForce)
+    if (withForce) {
+        force->setScaleParameter("lambda");
+        if (name.find("-derivative") != string::npos)
+            force->addEnergyParameterDerivative("lambda");
         system.addForce(force);
+    }
     run(name, precision, system, g.positions, force);
 }
 
@@ -134,6 +183,7 @@ static void runInSolvent(const string& name, const string& precision, const Gold
         Golden periodic(g);
         periodic.periodic = true;
         force = makeForce(periodic);
+        force->setScaleParameter("lambda");
         system.addForce(force);
     }
     run(name, precision, system, positions, force);
@@ -178,6 +228,7 @@ static void runPaiNN(const string& precision) {
     runAlone("painn", precision, box);
     runAlone("two-painn", precision, box);
     runAlone("painn-open", precision, solute);
+    runAlone("painn-derivative", precision, solute);
     runAlone("painn-student", precision,
              withModel(testData("student-16x2.box_triclinic"), "student-128x3"));
     runAlone("painn-large", precision, enlarge(box));

@@ -46,6 +46,9 @@ CASES = {"painn": ("empty", 24), "two-painn": ("two-empty", 24), "painn-open": (
          "aimnet2-open": ("empty", 48), "aimnet2-ewald": ("empty", 48),
          "aimnet2-pme": ("empty", 48), "aimnet2-large": ("large-empty", 48)}
 
+# A library makes the launches of the Fourier transforms.
+WITHOUT_GRAPH = ["aimnet2-pme"]
+
 # Where not all precisions are tried, only what needs other kernels than the rest.
 FEW_CASES = ["empty", "large-empty", "painn", "painn-student", "painn-large", "aimnet2",
              "aimnet2-pme", "aimnet2-large"]
@@ -60,6 +63,8 @@ HOT = """mlffPainnMessageFirst mlffPainnMessage mlffPainnMessageBackwardFirst
     mlffAimnet2Conv mlffAimnet2Combine mlffAimnet2ConvReverse mlffAimnet2Update
     mlffAimnet2UpdateReverse mlffDenseForward mlffDenseReverse mlffLongRange mlffCoordination
     mlffCoordinationForces mlffFindPairs mlffMessagePairs mlffSortRows""".split()
+
+GRAPHS_ON = "90"  # compared with what is launched without them
 
 STEPS = 100
 WARM_UP = 10  # of them may still allocate or build lists
@@ -101,16 +106,17 @@ def run_program(options, wheels, name, command, **settings):
     return result, lines
 
 
-def run_steps(options, wheels, capability):
+def run_steps(options, wheels, capability, name=None, **settings):
     """Run cuda_steps; returns its log as a list of lists of words."""
-    images = os.path.join(options.work, f"images-{capability}")
+    name = name or capability
+    images = os.path.join(options.work, f"images-{name}")
     shutil.rmtree(images, ignore_errors=True)
     os.makedirs(images)
     precisions = DEVICES[capability]
     result, lines = run_program(
-        options, wheels, capability, [options.program, str(STEPS), ",".join(precisions),
+        options, wheels, name, [options.program, str(STEPS), ",".join(precisions),
                                       *(FEW_CASES if len(precisions) == 1 else ())],
-        PRETEND_CUDA_CAPABILITY=capability, PRETEND_CUDA_IMAGES=images)
+        PRETEND_CUDA_CAPABILITY=capability, PRETEND_CUDA_IMAGES=images, **settings)
     if result.returncode not in (0, 1):  # 1: some Systems failed, as their marks say
         refused = [" ".join(words[1:]) for words in lines if words[0] == "refused"]
         raise RuntimeError(f"{os.path.basename(options.program)}: exit status "
@@ -144,6 +150,8 @@ class Case:
         self.left = None        # allocations left on the device and on the host
         self.problems = []
         self.recorded = {}      # the step in which an event was recorded
+        self.launches = []      # of ours, all: kernel, grid, block, shared, hash of the arguments
+        self.info = {}          # MLFFForce::getExecutionInfo() at the end
 
     def add(self, words):
         if words[0] == "mark":
@@ -152,6 +160,8 @@ class Case:
                 self.now = self.steps[-1]
             elif words[1] == "failed":
                 self.problems.append(" ".join(words[2:]))
+            elif words[1] == "info":
+                self.info[words[2]] = " ".join(words[3:])
             else:
                 self.now = self.energy if words[1] == "energy" else []
                 if words[1] == "energy":
@@ -167,6 +177,8 @@ class Case:
         else:
             if words[:2] == ["allocate", "device"]:
                 self.bytes += int(words[2])
+            if words[0] == "launch" and words[1].startswith("mlff"):
+                self.launches.append((*words[1:5], words[6]))
             if words[0] == "record":
                 self.recorded[words[1]] = len(self.steps)
             elif words[:2] == ["wait", "event"]:
@@ -175,13 +187,16 @@ class Case:
 
 
 def count(events):
-    """Launches by the kernel's name; blocking and queued copies; waits, apart from those for what
-    is older than the last step; allocations."""
-    found = {"launches": collections.Counter(), "blocking": 0, "queued": 0, "waits": 0,
-             "old waits": 0, "allocations": 0}
+    """Launches by the kernel's name; of them those of ours that are in no graph; graphs; blocking
+    and queued copies; waits, apart from those for what is older than the last step; allocations."""
+    found = {"launches": collections.Counter(), "single": 0, "graphs": 0, "blocking": 0,
+             "queued": 0, "waits": 0, "old waits": 0, "allocations": 0}
     for words in events:
         if words[0] == "launch":
             found["launches"][words[1]] += 1
+            found["single"] += words[1].startswith("mlff") and words[-1] != "graph"
+        elif words[0] == "graph":
+            found["graphs"] += 1
         elif words[0] == "copy":
             found[words[-1]] += 1
         elif words[0] == "wait":
@@ -193,8 +208,8 @@ def count(events):
 
 def worst(steps):
     """Of each kind of event the most in any step."""
-    most = dict.fromkeys(("launches", "ours", "blocking", "queued", "waits", "old waits",
-                          "allocations"), 0)
+    most = dict.fromkeys(("launches", "ours", "single", "graphs", "blocking", "queued", "waits",
+                          "old waits", "allocations"), 0)
     for events in steps:
         found = count(events)
         found["ours"] = sum(n for name, n in found["launches"].items() if name.startswith("mlff"))
@@ -222,6 +237,9 @@ def check_case(name, precision, cases):
         problems.append("no kernel of ours was launched")
     if now["ours"] > limit:
         problems.append(f"{now['ours']} launches in a step, at most {limit} are allowed")
+    if name not in WITHOUT_GRAPH and (now["single"] > 0 or now["graphs"] != 1):
+        problems.append(f"{now['graphs']} graphs and {now['single']} other launches of ours in a "
+                        "step: expected one graph")
     for key, what, allowed in (("blocking", "blocking copies", 0), ("waits", "waits", 0),
                                ("old waits", "waits for older steps", 1),
                                ("allocations", "allocations", 0)):
@@ -277,6 +295,45 @@ def check_device(options, wheels, capability):
         images |= {(image, "double" if precision == "double" else "single")
                    for image in case.images}
     return problems, figures, images
+
+
+def check_graphs(options, wheels, capability):
+    """Problems: a graph makes the launches that are made without it, with the same arguments, in
+    steps, between them and whatever changes; where nothing can be recorded, all goes on."""
+    ways = {"graphs": {}, "without": {"MLFF_DEVICE_GRAPH": "0"},
+            "refused": {"PRETEND_CUDA_NO_GRAPHS": "1"}}
+    try:
+        logs = {way: split_cases(run_steps(options, wheels, capability, f"{capability}-{way}",
+                                           **settings)) for way, settings in ways.items()}
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return [str(error)]
+    problems = []
+    for (name, precision), case in logs["graphs"].items():
+        what = f"{name}, {precision}"
+        if not name.startswith(("painn", "two-painn", "aimnet2")):
+            continue
+        if not case.launches:
+            problems.append(f"{what}: no launch of ours")
+        for way in ("without", "refused"):
+            other = logs[way][name, precision]
+            problems += [f"{what}, {way}: {text}" for text in other.problems]
+            if case.launches != other.launches:
+                at = next((k for k, (a, b) in enumerate(zip(case.launches, other.launches))
+                           if a != b), min(len(case.launches), len(other.launches)))
+                problems.append(f"{what}: launch {at} of {len(case.launches)} with graphs, "
+                                f"{len(other.launches)} {way}: {case.launches[at:at+1]}, "
+                                f"{other.launches[at:at+1]}")
+        if name in WITHOUT_GRAPH:
+            expected = {"graphs": "no: PME", "without": "no: setUseDeviceGraph(false)",
+                        "refused": "no: PME"}
+        else:
+            expected = {"graphs": "yes", "without": "no: setUseDeviceGraph(false)",
+                        "refused": "no: cuStreamBeginCapture: CUDA_ERROR_NOT_SUPPORTED"}
+        for way, text in expected.items():
+            found = logs[way][name, precision].info.get("graph", "")
+            if not found.startswith(text):
+                problems.append(f"{what}, {way}: graph is '{found}', expected '{text}'")
+    return problems
 
 
 # ------------------------------------------------------------------------ a test program
@@ -391,7 +448,8 @@ def print_steps(figures):
                 key += name.endswith("double")*" double"
             if key != "kernels":
                 row[key] = max(row.get(key, 0), value)
-    print(f"{'a step, forces only':22s}{'atoms':>6s}{'ours':>6s}{'all':>6s}{'queued':>8s}"
+    print(f"{'a step, forces only':22s}{'atoms':>6s}{'ours':>6s}{'all':>6s}{'graphs':>8s}"
+          f"{'queued':>8s}"
           f"{'blocking':>10s}{'waits':>7s}{'old':>5s}   energy: ours, blocking, waits"
           "   bytes an atom: single, double")
     for name, row in rows.items():
@@ -399,7 +457,7 @@ def print_steps(figures):
             memory = ("" if "atom_bytes" not in row else
                       f"   {row['atom_bytes']:22d}, {row.get('atom_bytes double', 0)}")
             print(f"  {name:20s}{row['atoms']:6d}{row['ours']:6d}{row['launches']:6d}"
-                  f"{row['queued']:8d}{row['blocking']:10d}{row['waits']:7d}{row['old waits']:5d}"
+                  f"{row['graphs']:8d}{row['queued']:8d}{row['blocking']:10d}{row['waits']:7d}{row['old waits']:5d}"
                   f"   {row['energy_ours']:12d}, {row['energy_blocking']:8d}, "
                   f"{row['energy_waits']:5d}{memory}")
 
@@ -443,6 +501,8 @@ def main():
             found, report[capability], images[capability] = job.result()
             for what, where in found:
                 problems[what].append(where)
+        for text in check_graphs(options, wheels, GRAPHS_ON):
+            problems[text] = []
         found, kernels = check_kernels(options, wheels[2], images, pool)
         problems.update((what, []) for what in found)
     print_steps([item for found in report.values() for item in found.items()])

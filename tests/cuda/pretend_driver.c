@@ -11,7 +11,10 @@
  *   PRETEND_CUDA_DEVICES      number of devices; 1 is the default
  *   PRETEND_CUDA_QUIET        1: the log gets refused calls only
  *   PRETEND_CUDA_LOG          file to write; one event a line, fields separated by blanks:
- *       launch KERNEL GRID BLOCK SHARED STREAM   threads in all dimensions, bytes of dynamic memory
+ *       launch KERNEL GRID BLOCK SHARED STREAM HASH [graph]
+ *                                                threads in all dimensions, bytes of dynamic memory,
+ *                                                hash of all arguments; graph: as a node of one
+ *       graph recorded|updated|launched NODES STREAM
  *       copy KIND BYTES STREAM blocking|queued   HtoD, DtoH, DtoD
  *       record EVENT
  *       wait stream|context|event EVENT
@@ -21,6 +24,7 @@
  *       context created|destroyed N M            allocations of device and host left behind
  *       mark TEXT                                of pretend_cuda_mark()
  *       refused TEXT                             a call that failed, and why
+ *   PRETEND_CUDA_NO_GRAPHS    1: nothing can be recorded
  *   PRETEND_CUDA_IMAGES       folder to copy the image (PTX) of every module to
  *
  * Only what is called so far exists here: loading a library that calls more fails.
@@ -42,7 +46,7 @@
 #define VISIBLE __attribute__((visibility("default")))
 
 enum {MAX_PARAMETERS = 64, MAX_NAME = 256, MAX_DEPTH = 32, DRIVER_VERSION = 13000};
-enum {STATIC_SHARED = 48*1024, BLOCK_THREADS = 1024};
+enum {STATIC_SHARED = 48*1024, BLOCK_THREADS = 1024, ARGUMENT_BYTES = 4096};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -100,6 +104,27 @@ static context *current_context(void) {
     do {                                                                                          \
         if (current_context() == NULL)                                                            \
             return REFUSE(CUDA_ERROR_INVALID_CONTEXT, "%s: no context is current", call);         \
+    } while (0)
+
+/* --------------------------------------------------------------------------- recording -- */
+
+/* This thread records what it queues on a stream, in thread-local mode. */
+typedef struct {
+    void *stream;   // NULL: it does not
+    bool broken;    // by a call that must not be recorded
+    struct node *nodes;
+    size_t n_nodes, capacity;
+} recorder;
+
+static _Thread_local recorder recording;
+
+/* Calls that a driver does not allow to a thread that records. */
+#define NOT_WHILE_RECORDING(call)                                                                 \
+    do {                                                                                          \
+        if (recording.stream != NULL) {                                                           \
+            recording.broken = true;                                                              \
+            return REFUSE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "%s: while recording", call);    \
+        }                                                                                         \
     } while (0)
 
 /* ------------------------------------------------------------------------------ memory -- */
@@ -162,6 +187,7 @@ static size_t room(uintptr_t address, bool on_host) {
 
 VISIBLE CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
     NEED_CONTEXT("cuMemAlloc");
+    NOT_WHILE_RECORDING("cuMemAlloc");
     if (size == 0)
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuMemAlloc: 0 bytes");
     pthread_mutex_lock(&lock);
@@ -179,6 +205,7 @@ VISIBLE CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
 
 VISIBLE CUresult cuMemHostAlloc(void **memory, size_t size, unsigned flags) {
     NEED_CONTEXT("cuMemHostAlloc");
+    NOT_WHILE_RECORDING("cuMemHostAlloc");
     (void) flags;
     if (size == 0)
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuMemHostAlloc: 0 bytes");
@@ -192,6 +219,7 @@ VISIBLE CUresult cuMemHostAlloc(void **memory, size_t size, unsigned flags) {
 
 static CUresult release(uintptr_t begin, bool on_host, const char *call) {
     NEED_CONTEXT(call);
+    NOT_WHILE_RECORDING(call);
     pthread_mutex_lock(&lock);
     block *b = find_block(begin);
     const bool found = b != NULL && b->begin == begin && b->on_host == on_host;
@@ -284,6 +312,7 @@ VISIBLE CUresult cuCtxSetCurrent(CUcontext handle) {
 
 VISIBLE CUresult cuCtxSynchronize(void) {
     NEED_CONTEXT("cuCtxSynchronize");
+    NOT_WHILE_RECORDING("cuCtxSynchronize");
     say("wait context");
     return CUDA_SUCCESS;
 }
@@ -312,6 +341,7 @@ static CUresult copy(direction kind, uintptr_t to, uintptr_t from, size_t bytes,
                      bool blocking) {
     static const char *const name[] = {"HtoD", "DtoH", "DtoD"};
     NEED_CONTEXT("cuMemcpy");
+    NOT_WHILE_RECORDING("cuMemcpy");
     const bool to_device = kind != DEVICE_TO_HOST, from_device = kind != HOST_TO_DEVICE;
     if ((to_device && room(to, false) < bytes) || (from_device && room(from, false) < bytes))
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "copy %s: %zu bytes reach beyond an allocation",
@@ -358,7 +388,7 @@ typedef struct {
     char *ptx;
 } module;
 
-typedef struct {
+typedef struct function {
     char name[MAX_NAME];
     int n_parameters;
     struct {
@@ -367,7 +397,12 @@ typedef struct {
     } parameter[MAX_PARAMETERS];
     int static_shared;  // bytes
     int block_threads;
+    bool launched;
+    unsigned char values[ARGUMENT_BYTES];   // of the last launch, one behind the other
+    struct function *next;
 } function;
+
+static function *last_launched;  // others behind it
 
 static char *read_text(const char *path) {
     FILE *file = fopen(path, "rb");
@@ -426,12 +461,14 @@ static CUresult load(CUmodule *out, char *ptx, const char *name) {
 
 VISIBLE CUresult cuModuleLoad(CUmodule *out, const char *path) {
     NEED_CONTEXT("cuModuleLoad");
+    NOT_WHILE_RECORDING("cuModuleLoad");
     return load(out, read_text(path), path);
 }
 
 VISIBLE CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned n_options,
                                     CUjit_option *options, void **values) {
     NEED_CONTEXT("cuModuleLoadDataEx");
+    NOT_WHILE_RECORDING("cuModuleLoadDataEx");
     (void) n_options, (void) options, (void) values;
     return load(out, strdup(image), "(memory)");
 }
@@ -560,13 +597,23 @@ static size_t peek(void *to, const struct iovec *pieces, int n_pieces, size_t by
     return copied > 0 ? (size_t) copied : 0;
 }
 
-/* Each parameter has an argument, and each pointer points to memory of the device, or is zero. */
-static CUresult check_arguments(const function *f, void **arguments) {
+/* A launch that has been asked for; values: its arguments, one behind the other. */
+typedef struct node {
+    function *f;
+    size_t grid, threads;
+    unsigned shared;
+    unsigned char *values;
+    size_t n_bytes;
+} node;
+
+/* Each parameter has an argument: the bytes of all, 0 if one is missing. */
+static CUresult read_arguments(const function *f, void **arguments, unsigned char *values,
+                               size_t *n_bytes) {
     void *place[MAX_PARAMETERS];
     struct iovec pieces[MAX_PARAMETERS];
-    char values[4096];
     size_t total = 0, copied, begin = 0;
     const struct iovec list = {arguments, (size_t) f->n_parameters*sizeof place[0]};
+    *n_bytes = 0;
     if (f->n_parameters == 0)
         return CUDA_SUCCESS;
     const int n_listed = (int) (peek(place, &list, 1, list.iov_len)/sizeof place[0]);
@@ -574,19 +621,117 @@ static CUresult check_arguments(const function *f, void **arguments) {
         pieces[p] = (struct iovec) {place[p], f->parameter[p].size};
         total += f->parameter[p].size;
     }
-    copied = total <= sizeof values ? peek(values, pieces, n_listed, total) : 0;
-    for (int p = 0; p < f->n_parameters; begin += f->parameter[p++].size) {
-        uintptr_t address = 0;
+    copied = total <= ARGUMENT_BYTES ? peek(values, pieces, n_listed, total) : 0;
+    for (int p = 0; p < f->n_parameters; begin += f->parameter[p++].size)
         if (p >= n_listed || begin+f->parameter[p].size > copied)
             return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: argument %d is missing", f->name,
                           p);
-        if (f->parameter[p].pointer)
-            memcpy(&address, values+begin, sizeof address);
+    *n_bytes = total;
+    return CUDA_SUCCESS;
+}
+
+/* Each pointer points to memory of the device that is there, or is zero. */
+static CUresult check_pointers(const node *n) {
+    size_t begin = 0;
+    for (int p = 0; p < n->f->n_parameters; begin += n->f->parameter[p++].size) {
+        uintptr_t address = 0;
+        if (n->f->parameter[p].pointer)
+            memcpy(&address, n->values+begin, sizeof address);
         if (address != 0 && room(address, false) == 0 && room(address, true) == 0)
             return REFUSE(CUDA_ERROR_INVALID_VALUE,
-                          "launch %s: argument %d, 0x%zx, is not memory of the device", f->name, p,
-                          (size_t) address);
+                          "launch %s: argument %d, 0x%zx, is not memory of the device",
+                          n->f->name, p, (size_t) address);
     }
+    return CUDA_SUCCESS;
+}
+
+/* FNV-1a of all arguments; addresses count from the start of the device's memory. */
+static uint64_t hash_arguments(const node *n) {
+    uint64_t hash = 14695981039346656037u;
+    size_t begin = 0;
+    for (int p = 0; p < n->f->n_parameters; begin += n->f->parameter[p++].size) {
+        unsigned char value[ARGUMENT_BYTES];
+        const size_t size = n->f->parameter[p].size;
+        memcpy(value, n->values+begin, size);
+        uintptr_t address;
+        if (size == sizeof address) {  // a kernel may not use it
+            memcpy(&address, value, sizeof address);
+            if (address-device_begin < RANGE)
+                address -= device_begin;
+            memcpy(value, &address, sizeof address);
+        }
+        for (size_t k = 0; k < size; k++)
+            hash = (hash^value[k])*1099511628211u;
+    }
+    return hash;
+}
+
+/* Remember what was launched last, and with which arguments. */
+static void note_launch(const node *n) {
+    function **at = &last_launched;
+    pthread_mutex_lock(&lock);
+    while (*at != NULL && *at != n->f)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = n->f->next;
+    n->f->next = last_launched;
+    last_launched = n->f;
+    n->f->launched = true;
+    memcpy(n->f->values, n->values, n->n_bytes);
+    pthread_mutex_unlock(&lock);
+}
+
+/* Programs find it by dlsym(): as if a kernel had written a word of an array, that which was its
+   argument when a kernel of this name was last launched. */
+VISIBLE void pretend_cuda_write(const char *kernel, int argument, int word, int value);
+VISIBLE void pretend_cuda_write(const char *kernel, int argument, int word, int value) {
+    uintptr_t address = 0;
+    pthread_mutex_lock(&lock);
+    const function *f = last_launched;
+    while (f != NULL && strcmp(f->name, kernel) != 0)
+        f = f->next;
+    if (f != NULL && argument < f->n_parameters) {
+        size_t begin = 0;
+        for (int p = 0; p < argument; p++)
+            begin += f->parameter[p].size;
+        memcpy(&address, f->values+begin, sizeof address);
+        address += (size_t) word*sizeof value;
+    }
+    pthread_mutex_unlock(&lock);
+    if (room(address, false) < sizeof value)
+        say("refused pretend_cuda_write: %s has no such array", kernel);
+    else
+        memcpy(content_of(address, true), &value, sizeof value);
+}
+
+static void say_launch(const node *n, CUstream stream, const char *more) {
+    note_launch(n);
+    say("launch %s %zu %zu %u %p %016llx%s", n->f->name, n->grid, n->threads, n->shared,
+        (void *) stream, (unsigned long long) hash_arguments(n), more);
+}
+
+/* Keep a launch instead of making it. */
+static CUresult keep_node(const node *n, CUstream stream) {
+    node kept = *n;
+    if (recording.stream != stream || !n->f->launched) {
+        recording.broken = true;
+        return REFUSE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "launch %s: while recording, %s",
+                      n->f->name, n->f->launched ? "into another stream" :
+                      "of a kernel that was never launched before");
+    }
+    if (recording.n_nodes == recording.capacity) {
+        const size_t capacity = 2*recording.capacity+32;
+        node *larger = realloc(recording.nodes, capacity*sizeof *larger);
+        if (larger == NULL)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        recording.nodes = larger;
+        recording.capacity = capacity;
+    }
+    kept.values = malloc(n->n_bytes+1);
+    if (kept.values == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    memcpy(kept.values, n->values, n->n_bytes);
+    recording.nodes[recording.n_nodes++] = kept;
     return CUDA_SUCCESS;
 }
 
@@ -595,8 +740,10 @@ VISIBLE CUresult cuLaunchKernel(CUfunction handle, unsigned grid_x, unsigned gri
                                 unsigned block_z, unsigned shared, CUstream stream,
                                 void **arguments, void **extra) {
     NEED_CONTEXT("cuLaunchKernel");
-    const function *f = (const function *) handle;
+    function *f = (function *) handle;
     const size_t grid = (size_t) grid_x*grid_y*grid_z, threads = (size_t) block_x*block_y*block_z;
+    unsigned char values[ARGUMENT_BYTES];
+    node n = {f, grid, threads, shared, values, 0};
     (void) extra;
     if (grid == 0 || grid_x > INT32_MAX || grid_y > 65535 || grid_z > 65535)
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: grid of %u x %u x %u blocks", f->name,
@@ -607,10 +754,137 @@ VISIBLE CUresult cuLaunchKernel(CUfunction handle, unsigned grid_x, unsigned gri
     if (f->static_shared+(size_t) shared > STATIC_SHARED)
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "launch %s: %zu bytes of shared memory", f->name,
                       f->static_shared+(size_t) shared);
-    const CUresult result = check_arguments(f, arguments);
+    CUresult result = read_arguments(f, arguments, values, &n.n_bytes);
     if (result == CUDA_SUCCESS)
-        say("launch %s %zu %zu %u %p", f->name, grid, threads, shared, (void *) stream);
-    return result;
+        result = check_pointers(&n);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (recording.stream != NULL)
+        return keep_node(&n, stream);
+    say_launch(&n, stream, "");
+    return CUDA_SUCCESS;
+}
+
+/* ------------------------------------------------------------------------------ graphs -- */
+
+typedef struct {
+    node *nodes;
+    size_t n_nodes;
+} graph;
+
+static void free_nodes(graph *g) {
+    for (size_t k = 0; k < g->n_nodes; k++)
+        free(g->nodes[k].values);
+    free(g->nodes);
+    *g = (graph) {NULL, 0};
+}
+
+static bool copy_nodes(graph *to, const graph *from) {
+    *to = (graph) {calloc(from->n_nodes+1, sizeof *to->nodes), from->n_nodes};
+    for (size_t k = 0; to->nodes != NULL && k < from->n_nodes; k++) {
+        to->nodes[k] = from->nodes[k];
+        to->nodes[k].values = malloc(from->nodes[k].n_bytes+1);
+        if (to->nodes[k].values == NULL)
+            return false;
+        memcpy(to->nodes[k].values, from->nodes[k].values, from->nodes[k].n_bytes);
+    }
+    return to->nodes != NULL;
+}
+
+VISIBLE CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
+    NEED_CONTEXT("cuStreamBeginCapture");
+    NOT_WHILE_RECORDING("cuStreamBeginCapture");
+    if (setting("PRETEND_CUDA_NO_GRAPHS", 0))
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (stream == NULL)
+        return REFUSE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                      "cuStreamBeginCapture: the legacy stream cannot record");
+    if (mode != CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuStreamBeginCapture: mode %d would forbid other "
+                      "threads to work", (int) mode);
+    recording = (recorder) {stream, false, NULL, 0, 0};
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuStreamEndCapture(CUstream stream, CUgraph *out) {
+    NEED_CONTEXT("cuStreamEndCapture");
+    graph *made = calloc(1, sizeof *made);
+    if (recording.stream == NULL || recording.stream != stream || made == NULL)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuStreamEndCapture: this stream does not record");
+    *made = (graph) {recording.nodes, recording.n_nodes};
+    recording.stream = NULL;
+    *out = (CUgraph) made;
+    if (recording.broken) {
+        free_nodes(made);
+        free(made);
+        *out = NULL;
+        return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    }
+    say("graph recorded %zu %p", made->n_nodes, (void *) stream);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuGraphGetNodes(CUgraph handle, CUgraphNode *nodes, size_t *count) {
+    if (nodes != NULL)
+        return REFUSE(CUDA_ERROR_NOT_SUPPORTED, "cuGraphGetNodes: only the number is known");
+    *count = ((const graph *) handle)->n_nodes;
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle,
+                                             unsigned long long flags) {
+    NEED_CONTEXT("cuGraphInstantiate");
+    graph *made = calloc(1, sizeof *made);
+    if (flags != 0 || made == NULL || !copy_nodes(made, (const graph *) handle))
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuGraphInstantiate: flags %llu", flags);
+    *out = (CUgraphExec) made;
+    return CUDA_SUCCESS;
+}
+
+/* The same kernels in the same order may have other arguments. */
+VISIBLE CUresult cuGraphExecUpdate_v2(CUgraphExec handle, CUgraph from,
+                                      CUgraphExecUpdateResultInfo *info) {
+    NEED_CONTEXT("cuGraphExecUpdate");
+    graph *executable = (graph *) handle, *recorded = (graph *) from;
+    info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+    if (executable->n_nodes != recorded->n_nodes)
+        return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    for (size_t k = 0; k < recorded->n_nodes; k++)
+        if (executable->nodes[k].f != recorded->nodes[k].f)
+            return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    free_nodes(executable);
+    if (!copy_nodes(executable, recorded))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    info->result = CU_GRAPH_EXEC_UPDATE_SUCCESS;
+    say("graph updated %zu -", recorded->n_nodes);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream) {
+    NEED_CONTEXT("cuGraphLaunch");
+    NOT_WHILE_RECORDING("cuGraphLaunch");
+    const graph *executable = (const graph *) handle;
+    say("graph launched %zu %p", executable->n_nodes, (void *) stream);
+    for (size_t k = 0; k < executable->n_nodes; k++) {
+        const CUresult result = check_pointers(&executable->nodes[k]);
+        if (result != CUDA_SUCCESS)
+            return result;
+        say_launch(&executable->nodes[k], stream, " graph");
+    }
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuGraphDestroy(CUgraph handle) {
+    free_nodes((graph *) handle);
+    free((graph *) handle);
+    return CUDA_SUCCESS;
+}
+
+VISIBLE CUresult cuGraphExecDestroy(CUgraphExec handle) {
+    NEED_CONTEXT("cuGraphExecDestroy");
+    free_nodes((graph *) handle);
+    free((graph *) handle);
+    return CUDA_SUCCESS;
 }
 
 /* ------------------------------------------------------------------- streams and events -- */
@@ -623,12 +897,14 @@ VISIBLE CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 }
 
 VISIBLE CUresult cuStreamDestroy_v2(CUstream stream) {
+    NEED_CONTEXT("cuStreamDestroy");
     free(stream);
     return CUDA_SUCCESS;
 }
 
 VISIBLE CUresult cuStreamSynchronize(CUstream stream) {
     NEED_CONTEXT("cuStreamSynchronize");
+    NOT_WHILE_RECORDING("cuStreamSynchronize");
     (void) stream;
     say("wait stream");
     return CUDA_SUCCESS;
@@ -658,6 +934,7 @@ VISIBLE CUresult cuEventRecord(CUevent event, CUstream stream) {
 }
 
 VISIBLE CUresult cuEventSynchronize(CUevent event) {
+    NOT_WHILE_RECORDING("cuEventSynchronize");
     say("wait event %p", (void *) event);
     return CUDA_SUCCESS;
 }
@@ -723,6 +1000,13 @@ VISIBLE CUresult cuGetErrorName(CUresult error, const char **name) {
         case CUDA_ERROR_INVALID_CONTEXT: *name = "CUDA_ERROR_INVALID_CONTEXT"; break;
         case CUDA_ERROR_INVALID_IMAGE: *name = "CUDA_ERROR_INVALID_IMAGE"; break;
         case CUDA_ERROR_NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
+        case CUDA_ERROR_NOT_SUPPORTED: *name = "CUDA_ERROR_NOT_SUPPORTED"; break;
+        case CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED:
+            *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED";
+            break;
+        case CUDA_ERROR_STREAM_CAPTURE_INVALIDATED:
+            *name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED";
+            break;
         default: *name = "an error of the pretend driver"; break;
     }
     return CUDA_SUCCESS;

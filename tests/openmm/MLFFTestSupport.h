@@ -420,6 +420,7 @@ inline void chooseMethods(MLFFForce& force, const Golden& g) {
 }
 
 /* A force for all atoms of a golden; particle k + first is atom k. The caller owns it. */
+/* MLFF_DEVICE_GRAPH=0: without graphs. */
 inline MLFFForce* makeForce(const Golden& g, int first = 0, bool withBonds = false) {
     auto* force = new MLFFForce(findModel(g.model));
     for (size_t r = 0; r < g.charge.size(); r++) {
@@ -433,6 +434,7 @@ inline MLFFForce* makeForce(const Golden& g, int first = 0, bool withBonds = fal
         for (auto [i, j] : findBonds(g))
             force->addBond(first+i, first+j);
     force->setUsesPeriodicBoundaryConditions(g.periodic);
+    force->setUseDeviceGraph(folder("MLFF_DEVICE_GRAPH") != "0");
     chooseMethods(*force, g);
     return force;
 }
