@@ -34,11 +34,46 @@ static void testSameBits() {
     }
 }
 
+// As a graph and kernel by kernel: the same bits, whatever changes between the steps.
+static void testGraph() {
+    for (const Golden& g : {testData("painn-hcno-distilled.box_triclinic"),
+                            testData("painn-hcno-distilled.formamide_4water"),
+                            chargedGolden("published-4x4", "two_regions_box dsf"),
+                            chargedGolden("published-4x4", "box_triclinic ewald")}) {
+        Molecule with(g), without(g);
+        without.force->setUseDeviceGraph(false);
+        for (Molecule* molecule : {&with, &without}) {
+            molecule->force->setScaleParameter("lambda");
+            Context& context = molecule->context();
+            context.setVelocitiesToTemperature(300, 5);
+            for (double scale : {1.0, 0.7, 1.0}) {
+                context.setParameter("lambda", scale);
+                molecule->simulation->integrator.step(20);
+                if (g.periodic) {
+                    const double size = 0.9+0.1*scale;
+                    context.setPeriodicBoxVectors(g.box[0]*size, g.box[1]*size, g.box[2]*size);
+                }
+                molecule->simulation->integrator.step(20);
+            }
+            molecule->force->setEnergyFactor(0.5);
+            molecule->force->updateParametersInContext(context);
+            molecule->simulation->integrator.step(20);
+        }
+        CHECK(sameBits(stateOf(with.context()), stateOf(without.context())));
+        const auto info = with.force->getExecutionInfo(with.context());
+        CHECK(info.at("graph") == "yes" && std::stoi(info.at("graph_launches")) > 90);
+        const auto other = without.force->getExecutionInfo(without.context());
+        CHECK(other.at("graph") == "no: setUseDeviceGraph(false)");
+        CHECK(other.count("graph_launches") == 0);
+    }
+}
+
 // TestCudaMLFFForce single|mixed|double
 int main(int argc, char** argv) {
     const int result = runDeviceTests("CUDA", argc, argv);
     if (result == CHECK_SKIPPED)
         return result;
     RUN(testSameBits);
+    RUN(testGraph);
     return check_report("the same on CUDA, and the same bits");
 }

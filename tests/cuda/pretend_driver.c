@@ -897,7 +897,6 @@ VISIBLE CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 }
 
 VISIBLE CUresult cuStreamDestroy_v2(CUstream stream) {
-    NEED_CONTEXT("cuStreamDestroy");
     free(stream);
     return CUDA_SUCCESS;
 }

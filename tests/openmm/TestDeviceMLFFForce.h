@@ -147,6 +147,41 @@ static void testCapacities() {
 }
 
 // A region of more atoms than the dense mode takes, and more rows than are compared one by one.
+static std::map<string, string> infoOf(Molecule& molecule) {
+    return molecule.force->getExecutionInfo(molecule.context());
+}
+
+/* With lists and without, by the mode and by the threshold: the same pairs. */
+static void testEvaluationModes() {
+    const Golden g = testData("painn-hcno-distilled.formamide_4water");
+    struct Choice {
+        MLFFForce::EvaluationMode mode;
+        int threshold;
+        const char* expected;
+    };
+    for (const Choice& choice : {Choice {MLFFForce::Auto, 512, "dense"},
+                                 Choice {MLFFForce::Auto, g.size(), "dense"},
+                                 Choice {MLFFForce::Auto, g.size()-1, "sparse"},
+                                 Choice {MLFFForce::Dense, 0, "dense"},
+                                 Choice {MLFFForce::Sparse, 512, "sparse"}}) {
+        Molecule molecule(g);
+        molecule.force->setEvaluationMode(choice.mode);
+        molecule.force->setDenseThreshold(choice.threshold);
+        checkGolden(atKeptPositions(g, molecule.system), molecule.evaluate(), choice.expected);
+        const std::map<string, string> info = infoOf(molecule);
+        CHECK(info.at("mode") == choice.expected);
+        CHECK(info.at("platform") == testPlatform.name);
+        CHECK(info.at("precision") == testPlatform.properties.at("Precision"));
+        CHECK(std::stoi(info.at("pair_capacity")) >= g.size()-1);
+        const long parameters = mlff_model_get_info(&molecule.force->getModel())->n_parameters;
+        CHECK(std::stoll(info.at("memory_bytes")) > 4*parameters);
+        CHECK(info.count("graph") == 1);
+    }
+    Molecule periodic(testData("painn-hcno-distilled.box_triclinic"));
+    periodic.context().getState(State::Energy);
+    CHECK(infoOf(periodic).at("mode") == "sparse");
+}
+
 static void testManyAtoms() {
     const Golden g = testData("painn-hcno-distilled.methanol");
     for (bool periodic : {false, true}) {
@@ -196,6 +231,7 @@ static int runDeviceTests(const string& platform, int argc, char** argv) {
     RUN(testReorder);
     RUN(testTwoDevices);
     RUN(testCapacities);
+    RUN(testEvaluationModes);
     RUN(testManyAtoms);
     return runPlatformTests();
 }
