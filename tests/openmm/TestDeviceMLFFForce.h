@@ -7,6 +7,7 @@
 #define TEST_DEVICE_MLFFFORCE_H_
 
 #include "TestMLFFForce.h"
+#include "mlff.h"
 
 namespace mlfftest {
 
