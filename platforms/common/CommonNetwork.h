@@ -32,7 +32,7 @@ struct CommonAtoms {
     ComputeArray regionRange;   // int2 [n_regions] first row, row behind the last
     ComputeArray force;         // mm_ulong [3][n] fixed-point sum (support.cc), eV/angstrom
     ComputeArray status;        // int [STATUS_SIZE], see support.cc
-    static const int STATUS_SIZE = 10;
+    static const int STATUS_SIZE = 11;
 };
 
 /**

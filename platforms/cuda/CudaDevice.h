@@ -16,6 +16,11 @@ public:
      * Page-locked memory: the driver would wait for the device before it copies to any other.
      */
     std::shared_ptr<void> allocateStaging(size_t bytes) override;
+    /**
+     * kernels/tensorTile.cu.  Tensor cores before compute capability 8.0 know neither TF32 nor
+     * products of 16 terms.
+     */
+    const char* getTensorText() const override;
 protected:
     /**
      * Divisions, square roots, exponentials and the smallest numbers keep IEEE's or nearly IEEE's
