@@ -49,12 +49,12 @@ static void go(int from, int to) {
         _longjmp(next.place, 1);
 }
 
-// The next thread that is not done.
-static void takeTurns() {
+// The next of these threads that is not done.
+static void takeTurns(int first, int size) {
     const int from = threadIdx.x;
     int to = from;
     do
-        to = (to+1)%numThreads;
+        to = first+(to-first+1)%size;
     while (fibers[to].done && to != from);
     if (++idleTurns > 4*numThreads)
         fail("waits for threads that do not come");
@@ -68,14 +68,15 @@ static void runFiber() {
     idleTurns = 0;
     if (++numDone == numThreads)
         setcontext(&launcher);
-    takeTurns();
+    takeTurns(0, numThreads);
 }
 
 // ------------------------------------------------------------------------------- meetings
 
-// Threads that wait for each other: all of a block, or of a warp.
+// Threads that wait for each other: all of a block, or of a warp. A warp takes turns in itself, as
+// long as it can: so it gets ahead of others as far as barriers allow.
 struct Meeting {
-    int size, arrived;
+    int first, size, arrived;
     long number;
 
     // The last one to arrive does what is to be done for all.
@@ -89,7 +90,7 @@ struct Meeting {
             return;
         }
         while (number == mine)
-            takeTurns();
+            takeTurns(first, size);
     }
 };
 
@@ -106,8 +107,10 @@ void launch(int numBlocks, int threads, const std::function<void()>& call) {
     gridDim.x = numBlocks;
     fibers.resize(threads);
     for (blockIdx.x = 0; blockIdx.x < numBlocks; blockIdx.x++) {
-        block = {threads, 0, 0};
-        warps.assign(threads/WARP, {WARP, 0, 0});
+        block = {0, threads, 0, 0};
+        warps.clear();
+        for (int first = 0; first < threads; first += WARP)
+            warps.push_back({first, WARP, 0, 0});
         numDone = idleTurns = 0;
         for (Fiber& fiber : fibers) {
             fiber.started = fiber.done = false;

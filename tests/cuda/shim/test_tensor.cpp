@@ -340,9 +340,10 @@ static void testRange() {
     const Map map(IN, OUT, -0.1, 0.1);
     const vector<float> good = randoms(ROWS*IN), ones(ROWS*IN, 1);
     vector<float> out(ROWS*IN), slope(1);
+    int place = 0;
     const auto rangeAfter = [&](float value, bool reverse) {
         vector<float> x(good);
-        x[17*(reverse ? OUT : IN)+9] = value;
+        x[17*(reverse ? OUT : IN)+place] = value;
         run([&] {
             if (reverse)
                 kernels->reverse(ROWS, IN, OUT, 0, x.data(), OUT, 1, ones.data(), OUT,
@@ -356,6 +357,7 @@ static void testRange() {
     };
     const int noted = kernels->arithmetic == PAIRS ? 1 : 0;
     for (int reverse = 0; reverse < 2; reverse++) {
+        place = reverse ? 9 : 25;       // in the first half of a word, and in the second
         CHECK(rangeAfter(29999, reverse) == 0);
         for (float value : {30001.0f, -30001.0f, 1e38f, -INFINITY, NAN})
             CHECK(rangeAfter(value, reverse) == noted);
