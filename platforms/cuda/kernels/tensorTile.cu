@@ -23,8 +23,8 @@
 #else
 #define WARP_ROWS 16
 #endif
-#if TILE_COLUMNS < 32
-#define WARP_COLUMNS TILE_COLUMNS
+#if TILE_ROWS == 16
+#define WARP_COLUMNS 16
 #else
 #define WARP_COLUMNS 32
 #endif
@@ -64,12 +64,16 @@
 #define DENSE_BUFFER (DEPTH_SPLIT*SUMS_SIZE)
 #endif
 
-/* What a thread fetches of x: both terms of a word, then the next word. */
+/*
+ * What a thread fetches of x: terms w and w+16 of a group, of all groups, then 16 rows further on.
+ * 16 threads have a row; the two rows of a warp are 4 apart, so that their words are in different
+ * banks.
+ */
 #define X_FETCHES (TILE_ROWS*TILE_DEPTH/DENSE_THREADS)
-#define X_NUMBER(f) ((int) LOCAL_ID+(f)/2*DENSE_THREADS)
-#define X_ROW(f) (X_NUMBER(f)/(TILE_DEPTH/2))
-#define X_WORD(f) (X_NUMBER(f)%(TILE_DEPTH/2))
-#define X_DEPTH(f) (X_WORD(f)/16*GROUP_TERMS+X_WORD(f)%16+(f)%2*16)
+#define X_GROUP(f) ((f)/2%DEPTH_SPLIT)
+#define X_ROW(f) ((int) (LOCAL_ID/32%4+LOCAL_ID/16%2*4+LOCAL_ID/128*8)+(f)/2/DEPTH_SPLIT*16)
+#define X_WORD(f) (X_GROUP(f)*16+(int) LOCAL_ID%16)
+#define X_DEPTH(f) (X_GROUP(f)*GROUP_TERMS+(int) LOCAL_ID%16+(f)%2*16)
 
 /* Largest operand: halves end at 65504. */
 #define HALF_LIMIT 3e4f
