@@ -23,7 +23,7 @@
 #else
 #define WARP_ROWS 16
 #endif
-#if TILE_ROWS == 16
+#if TILE_COLUMNS == 16
 #define WARP_COLUMNS 16
 #else
 #define WARP_COLUMNS 32
