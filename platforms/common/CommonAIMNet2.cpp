@@ -382,6 +382,7 @@ void CommonAIMNet2::addForward(int t, CommonDenseKernels& kernels) {
         launch.kernel->addArg(hiddenStride);
         launch.kernel->addArg(layer.slope);
         launch.kernel->addArg(CommonDense::getStride(layer.numOut));
+        launch.kernel->addArg(atoms.status);
         in = &out;
         stride = hiddenStride;
     }
@@ -460,6 +461,7 @@ void CommonAIMNet2::addReverse(int t, CommonDenseKernels& kernels) {
             launch.kernel->addArg(layer.reverse);
             launch.kernel->addArg(out);
             launch.kernel->addArg(outStride);
+            launch.kernel->addArg(atoms.status);
             reverse.push_back(launch);
         }
         grad = &out;
@@ -489,6 +491,7 @@ void CommonAIMNet2::addUpdateReverse(int t, CommonDenseKernels& kernels, CommonD
     launch.kernel->addArg(regionScale);
     launch.kernel->addArg(regionTotal);
     launch.kernel->addArg(pass.sums);
+    launch.kernel->addArg(atoms.status);
     reverse.push_back(launch);
 }
 

@@ -1,5 +1,8 @@
 #include "CommonDense.h"
+#include "CommonTensor.h"
 #include "dense.cc.h"
+#include "denseTile.cc.h"
+#include "openmm/OpenMMException.h"
 #include <cmath>
 
 using namespace OpenMM;
@@ -23,12 +26,35 @@ CommonDense::CommonDense(CommonDevice& device, const mlff_tensor& weight, const 
             wT[(size_t) i*numOut+o] = value;
         }
     }
-    device.initializeReal(forward, size, "mlffDenseForward");
-    device.initializeReal(reverse, size, "mlffDenseReverse");
+    uploadWeights(device, w, wT);
     device.initializeReal(this->bias, numOut, "mlffDenseBias");
-    device.uploadReal(forward, wT);
-    device.uploadReal(reverse, w);
     device.uploadReal(this->bias, b);
+}
+
+static void uploadPacked(CommonDevice& device, ComputeArray& array, const vector<double>& values,
+                         int numColumns, int numTerms, const string& name) {
+    const vector<unsigned int> packed = CommonTensor::pack(
+            values, numColumns, numTerms, device.getMatrixMode() == CommonDevice::HalfPairs);
+    array.initialize<unsigned int>(device.cc, packed.size(), name);
+    array.upload(packed);
+}
+
+void CommonDense::uploadWeights(CommonDevice& device, const vector<double>& w,
+                                const vector<double>& wT) {
+    const CommonDevice::MatrixMode mode = device.getMatrixMode();
+    if (mode == CommonDevice::HalfPairs && !CommonTensor::fitsHalves(w))
+        throw OpenMMException("MLFFForce: a weight of the model is outside the range of half "
+                              "precision (30000); choose full matrix precision");
+    if (mode == CommonDevice::Float) {
+        device.initializeReal(forward, wT.size(), "mlffDenseForward");
+        device.initializeReal(reverse, w.size(), "mlffDenseReverse");
+        device.uploadReal(forward, wT);
+        device.uploadReal(reverse, w);
+    }
+    else {
+        uploadPacked(device, forward, w, numOut, numIn, "mlffDenseForward");
+        uploadPacked(device, reverse, wT, numIn, numOut, "mlffDenseReverse");
+    }
 }
 
 void CommonDense::allocateSlope(CommonDevice& device, int numRows) {
@@ -49,15 +75,24 @@ size_t CommonDense::getMemory() const {
 // In order of preference. All take 256 threads and about 4,500 words of local memory, of which the
 // terms of one round fetch the same amount: small tiles are for few rows, where a round's way to
 // memory and back is what takes time, so they take many terms in each.
-const CommonDenseKernels::Tile CommonDenseKernels::TILES[] = {
+const vector<CommonDenseKernels::Tile> CommonDenseKernels::TILES = {
     {64, 64, 32}, {32, 32, 64}, {16, 16, 128}};
-const int CommonDenseKernels::NUM_TILES = 3;
+// Likewise; the depth follows from the rest (tensorTile.cu). The largest takes 9,216 words.
+const vector<CommonDenseKernels::Tile> CommonDenseKernels::TENSOR_TILES = {
+    {128, 64, 0}, {64, 64, 0}, {32, 64, 0}, {16, 32, 0}, {16, 16, 0}};
 static const int THREADS = 256;
 
 CommonDenseKernels::CommonDenseKernels(CommonDevice& device, const vector<const char*>& texts,
                                        const KernelDefines& defines) :
-        device(device), texts(texts), defines(defines) {
+        device(device),
+        mode(device.getMatrixMode()),
+        tiles(mode == CommonDevice::Float ? TILES : TENSOR_TILES), texts(texts), defines(defines) {
+    const bool onTensorCores = mode != CommonDevice::Float;
     this->texts.insert(this->texts.begin(), dense_cc);
+    this->texts.insert(this->texts.begin(), onTensorCores ? device.getTensorText() : denseTile_cc);
+    if (onTensorCores)
+        this->defines["TENSOR_PAIRS"] = mode == CommonDevice::HalfPairs ? "1" : "0";
+    this->defines["DENSE_THREADS"] = std::to_string(THREADS);
     this->defines["SQRT_HALF"] = device.literal(std::sqrt(0.5));
     this->defines["INV_SQRT_2PI"] = device.literal(0.39894228040143267794);
 }
@@ -69,21 +104,23 @@ int CommonDenseKernels::Tile::getNumBlocks(int numRows, int numColumns) const {
 int CommonDenseKernels::chooseTile(int numRows, int numColumns) const {
     // OpenMM's launches have six blocks for each multiprocessor
     const int numMultiprocessors = (device.cc.getNumThreadBlocks()+5)/6;
-    for (int k = 0; k < NUM_TILES-1; k++)
-        if (numRows > TILES[k+1].rows &&
-                TILES[k].getNumBlocks(numRows, numColumns) >= numMultiprocessors)
+    const int last = (int) tiles.size()-1;
+    for (int k = 0; k < last; k++)
+        if (numRows > tiles[k+1].rows &&
+                tiles[k].getNumBlocks(numRows, numColumns) >= numMultiprocessors)
             return k;
-    return NUM_TILES-1;
+    return last;
 }
 
 CommonLaunch CommonDenseKernels::create(const string& name, int numRows, int numColumns) {
     const int k = chooseTile(numRows, numColumns);
-    const Tile& tile = TILES[k];
+    const Tile& tile = tiles[k];
     if (programs.find(k) == programs.end()) {
         KernelDefines all = defines;
         all["TILE_ROWS"] = std::to_string(tile.rows);
         all["TILE_COLUMNS"] = std::to_string(tile.columns);
-        all["TILE_DEPTH"] = std::to_string(tile.depth);
+        if (tile.depth > 0)
+            all["TILE_DEPTH"] = std::to_string(tile.depth);
         programs[k] = device.compile(texts, all);
     }
     return {programs[k]->createKernel(name), tile.getNumBlocks(numRows, numColumns)*THREADS,

@@ -22,7 +22,8 @@ struct CommonLaunch {
 
 /**
  * One linear map on the device, y = W x + b: the weights as the forward and the reverse kernel read
- * them, and the derivative of the activation behind it.
+ * them, on tensor cores in the order of CommonTensor.h; and the derivative of the activation
+ * behind it.
  */
 class CommonDense {
 public:
@@ -51,14 +52,18 @@ public:
     }
     const int numIn, numOut;
     const bool activate;
-    ComputeArray forward;       // real [numIn][numOut]
-    ComputeArray reverse;       // real [numOut][numIn]
+    ComputeArray forward;       // real [numIn][numOut], or packed: columns numOut
+    ComputeArray reverse;       // real [numOut][numIn], or packed: columns numIn
     ComputeArray bias;          // real [numOut]
     ComputeArray slope;         // real [numRows][getStride(numOut)]; one word without activation
+private:
+    void uploadWeights(CommonDevice& device, const std::vector<double>& w,
+                       const std::vector<double>& wT);
 };
 
 /**
- * Kernels on tiles of rows and columns (kernels/dense.cc), compiled for the tiles that are used.
+ * Kernels on tiles of rows and columns (kernels/dense.cc), compiled for the tiles that are used and
+ * for the device's matrix mode.
  */
 class CommonDenseKernels {
 public:
@@ -78,10 +83,11 @@ private:
         int rows, columns, depth;
         int getNumBlocks(int numRows, int numColumns) const;
     };
-    static const Tile TILES[];
-    static const int NUM_TILES;
+    static const std::vector<Tile> TILES, TENSOR_TILES;
     int chooseTile(int numRows, int numColumns) const;
     CommonDevice& device;
+    const CommonDevice::MatrixMode mode;
+    const std::vector<Tile>& tiles;
     std::vector<const char*> texts;
     KernelDefines defines;
     std::map<int, ComputeProgram> programs;

@@ -7,7 +7,7 @@ using namespace OpenMM;
 using std::string;
 using std::vector;
 
-CommonDevice::CommonDevice(ComputeContext& cc) : cc(cc) {
+CommonDevice::CommonDevice(ComputeContext& cc) : matrixMode(Float), cc(cc) {
 }
 
 CommonDevice::~CommonDevice() {
@@ -26,6 +26,25 @@ ComputeProgram CommonDevice::compile(const vector<const char*>& texts,
 
 ComputeProgram CommonDevice::compileText(const string& text, const KernelDefines& defines) {
     return cc.compileProgram(text, defines);
+}
+
+// ------------------------------------------------------------------------------ matrices
+
+const char* CommonDevice::getTensorText() const {
+    return nullptr;
+}
+
+CommonDevice::MatrixMode CommonDevice::getMatrixMode() const {
+    const bool possible = !cc.getUseDoublePrecision() && getTensorText() != nullptr;
+    return possible ? matrixMode : Float;
+}
+
+string CommonDevice::getMatrixRefusal() const {
+    if (getMatrixMode() == matrixMode)
+        return "";
+    if (cc.getUseDoublePrecision())
+        return "double precision does not use tensor cores";
+    return "tensor cores are used on CUDA devices of compute capability 8.0 or more only";
 }
 
 std::shared_ptr<void> CommonDevice::allocateStaging(size_t bytes) {

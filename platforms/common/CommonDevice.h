@@ -44,6 +44,28 @@ public:
     explicit CommonDevice(ComputeContext& cc);
     virtual ~CommonDevice();
     /**
+     * How dense layers are computed: in real arithmetic, or on tensor cores with operands as pairs
+     * of halves (as exact as float) or as TF32 (as exact as 11 bits allow).
+     */
+    enum MatrixMode {Float, HalfPairs, TF32};
+    /**
+     * What is wanted, for the networks that are made from now on; Float is the default.
+     */
+    MatrixMode matrixMode;
+    /**
+     * What is done: what is wanted, or Float where that cannot be.
+     */
+    MatrixMode getMatrixMode() const;
+    /**
+     * Why not what is wanted; empty where it is.
+     */
+    std::string getMatrixRefusal() const;
+    /**
+     * How a tile of a dense layer is computed on tensor cores (see kernels/dense.cc), for `real` a
+     * float; null without tensor cores.
+     */
+    virtual const char* getTensorText() const;
+    /**
      * Compile kernels/support.cc with these texts behind it.
      */
     ComputeProgram compile(const std::vector<const char*>& texts, const KernelDefines& defines);

@@ -1,5 +1,6 @@
 #include "CudaDevice.h"
 #include "CudaGraph.h"
+#include "tensorTile.cu.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/cuda/CudaProgram.h"
@@ -53,6 +54,10 @@ ComputeProgram CudaDevice::compileText(const string& text, const KernelDefines& 
     const CUmodule module = cu.createModule(CudaKernelSources::vectorOps+text, defines,
                                             COMPILER_FLAGS);
     return std::make_shared<CudaProgram>(cu, module);
+}
+
+const char* CudaDevice::getTensorText() const {
+    return cu.getComputeCapability() >= 8.0 ? tensorTile_cu : nullptr;
 }
 
 std::shared_ptr<void> CudaDevice::allocateStaging(size_t bytes) {

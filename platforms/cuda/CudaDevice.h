@@ -20,6 +20,11 @@ public:
     std::unique_ptr<CommonGraph> record(const std::function<void()>& queue,
                                         std::unique_ptr<CommonGraph> replaced,
                                         std::string& whyNot) override;
+    /**
+     * kernels/tensorTile.cu.  Tensor cores before compute capability 8.0 know neither TF32 nor
+     * products of 16 terms.
+     */
+    const char* getTensorText() const override;
 protected:
     /**
      * Divisions, square roots, exponentials and the smallest numbers keep IEEE's or nearly IEEE's

@@ -9,7 +9,8 @@ OpenMM does without an MLFFForce, there must be
   - no wait, but one for what was queued before the last step: a whole step is queued behind it;
 and in the whole run no call that the driver refused and no page-locked memory left behind.
 An atom may take so many bytes. The kernels' PTX goes through ptxas: none may spill registers, and
-those of HOT must be among them: else this would be said of nothing.
+those of HOT must be among them: else this would be said of nothing. Kernels on tensor cores are
+compiled besides (tensor_kernels.py), whatever tiles the Systems take.
 
 With --suite, runs that test program instead, with wrong numbers throughout: every kernel that it
 needs, and it needs those of all small models, must compile, and the driver must not refuse a call.
@@ -30,6 +31,7 @@ import subprocess
 import sys
 
 import full_size
+import tensor_kernels
 
 PRECISIONS = ["single", "mixed", "double"]
 SUITE_PRECISIONS = ["single", "double"]  # mixed takes the networks of single
@@ -435,6 +437,49 @@ def check_kernels(options, ptxas, images, pool):
     return problems, table
 
 
+def assemble_tensor_kernels(options, wheels, job):
+    """What assemble() returns, of one of tensor_kernels' jobs; compiled unless it was before."""
+    capability, mode, rows, columns = job
+    text = tensor_kernels.source(rows, columns, mode)
+    known = os.path.join(options.work, "ptx")
+    os.makedirs(known, exist_ok=True)
+    digest = hashlib.sha256(f"{wheels[1]} {capability} {text}".encode()).hexdigest()
+    name = os.path.join(known, digest+".tensor.ptx")
+    if not os.path.exists(name):
+        image = tensor_kernels.compile_text(wheels[1], text, capability)
+        with open(f"{name}.part", "wb") as file:
+            file.write(image)
+        os.replace(f"{name}.part", name)
+    return assemble(wheels[2], capability, name)
+
+
+def check_tensor_kernels(options, wheels, pool):
+    """As check_kernels() of the kernels on tensor cores, of all tiles and modes; their mode is part
+    of their name. Static shared memory ends at 48 KiB."""
+    jobs = {pool.submit(assemble_tensor_kernels, options, wheels, job): job
+            for job in tensor_kernels.jobs(options.capabilities)}
+    problems, table = [], {}
+    for compiled in concurrent.futures.as_completed(jobs):
+        capability, mode, rows, columns = jobs[compiled]
+        try:
+            kernels = compiled.result()
+        except RuntimeError as error:
+            kernels = str(error)
+        if isinstance(kernels, str):
+            problems.append(kernels)
+            continue
+        if len(kernels) != len(tensor_kernels.KERNELS):
+            problems.append(f"{mode}, {rows}x{columns}: {len(kernels)} kernels")
+        for name, *figures in kernels:
+            row = table.setdefault(f"{name} {mode}", {}).setdefault(f"{capability} single",
+                                                                    [0, 0, 0])
+            row[:] = map(max, row, figures)
+            if figures[1] > 0 or figures[2] > 48*1024:
+                problems.append(f"{name}, {mode}, {rows}x{columns}, {capability}: spills "
+                                f"{figures[1]} bytes, {figures[2]} bytes of shared memory")
+    return problems, table
+
+
 # ------------------------------------------------------------------------------- report
 
 
@@ -505,6 +550,9 @@ def main():
             problems[text] = []
         found, kernels = check_kernels(options, wheels[2], images, pool)
         problems.update((what, []) for what in found)
+        found, tensor = check_tensor_kernels(options, wheels, pool)
+        problems.update((what, []) for what in found)
+        kernels.update(tensor)
     print_steps([item for found in report.values() for item in found.items()])
     print_kernels(kernels)
     with open(os.path.join(options.work, "report.json"), "w") as file:

@@ -29,8 +29,8 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Update(int numRows, int numIn,
     const int numTiles = (numRows+TILE_ROWS-1)/TILE_ROWS*columnTiles;
     for (int tile = GROUP_ID; tile < numTiles; tile += NUM_GROUPS) {
         const int row0 = tile/columnTiles*TILE_ROWS, column0 = tile%columnTiles*TILE_COLUMNS;
-        computeTile(x, xStride, 0, x, 0, buffer, numIn, weight, numOut, row0, column0, numRows,
-                    numOut, numIn, buffer);
+        computeTile(x, xStride, 0, x, 0, buffer, numIn, weight, numOut, 0, row0, column0, numRows,
+                    numOut, numIn, buffer, status);
 #pragma unroll 1
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;
@@ -68,7 +68,8 @@ KERNEL DENSE_BOUNDS void mlffAimnet2UpdateReverse(int numRows, int numIn, int fi
         GLOBAL const real* RESTRICT slope, int slopeStride, GLOBAL const real* RESTRICT weight,
         GLOBAL real* RESTRICT gradX, int xStride, GLOBAL const real* RESTRICT state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
-        GLOBAL const mm_long* RESTRICT regionTotal, GLOBAL const mm_ulong* RESTRICT sums) {
+        GLOBAL const mm_long* RESTRICT regionTotal, GLOBAL const mm_ulong* RESTRICT sums,
+        GLOBAL int* RESTRICT status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL real tail[2*Q*TILE_ROWS];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
@@ -93,8 +94,8 @@ KERNEL DENSE_BOUNDS void mlffAimnet2UpdateReverse(int numRows, int numIn, int fi
             }
         }
         SYNC_THREADS;
-        computeTile(gradA, GA, hasSlope, slope, slopeStride, tail, GA, weight+firstColumn, numIn,
-                    row0, column0, numRows, numColumns, GA+2*Q, buffer);
+        computeTile(gradA, GA, hasSlope, slope, slopeStride, tail, GA, weight, numIn, firstColumn,
+                    row0, column0, numRows, numColumns, GA+2*Q, buffer, status);
 #pragma unroll 1
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;
@@ -121,8 +122,8 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Readout(int numRows, int numIn, int numOut,
     const int numTiles = (numRows+TILE_ROWS-1)/TILE_ROWS*columnTiles;
     for (int tile = GROUP_ID; tile < numTiles; tile += NUM_GROUPS) {
         const int row0 = tile/columnTiles*TILE_ROWS, column0 = tile%columnTiles*TILE_COLUMNS;
-        computeTile(x, xStride, 0, x, 0, buffer, numIn, weight, numOut, row0, column0, numRows,
-                    numOut, numIn, buffer);
+        computeTile(x, xStride, 0, x, 0, buffer, numIn, weight, numOut, 0, row0, column0, numRows,
+                    numOut, numIn, buffer, status);
         real sum = 0;
 #pragma unroll 1
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {

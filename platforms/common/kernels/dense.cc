@@ -1,44 +1,34 @@
 /*
  * Linear maps of rows: sum_k x[row][k] W[k][column].
  *
- * A block takes a tile of TILE_ROWS x TILE_COLUMNS sums. TILE_DEPTH terms at a time stand in local
- * memory; the next ones are fetched meanwhile. A thread has a piece of 4 x 4 sums. A tile has fewer
- * pieces than the block has threads where tiles are small: then each piece has DEPTH_SPLIT
- * threads, which take every DEPTH_SPLIT-th term, and their sums are added in order.
+ * A block takes a tile of TILE_ROWS x TILE_COLUMNS sums. TILE_DEPTH terms of x at a time stand in
+ * local memory; the next ones are fetched meanwhile. Each sum is made in DEPTH_SPLIT parts, which
+ * are added in order. How a tile is computed stands before: denseTile.cc, or tensorTile.cu for
+ * CUDA's tensor cores. It defines
+ *
+ *   DENSE_BUFFER       words of local memory
+ *   SUMS_SIZE          words of the parts of one kind, left in the buffer,
+ *   SUM_PLACE(o)       and the place among them of sum number o
+ *   X_FETCHES, X_ROW(f), X_DEPTH(f)    what a thread fetches of x: row and term in the tile
+ *   computeTile()
+ *
+ *     The sums of one tile, left in the buffer for tileSum(). Before the first one after a change
+ *     of tail: SYNC_THREADS.
+ *       weight         as CommonDense keeps it: weightStride columns, of which column0 counts from
+ *                      firstColumn
+ *       buffer         [DENSE_BUFFER] words
+ *       status         STATUS_RANGE is set where x is outside the range of the arithmetic
  */
-#define DENSE_THREADS 256
 
 /* CUDA's compiler takes more registers than leave room for two blocks, unless it is told; in double
    precision two blocks have too few. */
-#if defined(__CUDACC__) && defined(USE_DOUBLE_PRECISION)
+#if defined(__CUDACC__) && (defined(USE_DOUBLE_PRECISION) || TILE_SIZE > 4096)
 #define DENSE_BOUNDS __launch_bounds__(DENSE_THREADS, 1)
 #elif defined(__CUDACC__)
 #define DENSE_BOUNDS __launch_bounds__(DENSE_THREADS, 2)
 #else
 #define DENSE_BOUNDS
 #endif
-
-#define PIECE_COLUMNS (TILE_COLUMNS/4)
-#define PIECES (TILE_ROWS/4*PIECE_COLUMNS)
-#define DEPTH_SPLIT (DENSE_THREADS/PIECES)
-#define TILE_SIZE (TILE_ROWS*TILE_COLUMNS)
-#define X_FETCHES (TILE_ROWS*TILE_DEPTH/DENSE_THREADS)
-#define W_FETCHES (TILE_COLUMNS*TILE_DEPTH/DENSE_THREADS)
-
-/* x stands as [depth][row]; with this stride 8 terms of 4 rows go to 32 different banks. */
-#define X_STRIDE (TILE_ROWS+4)
-#define X_SIZE (TILE_DEPTH*X_STRIDE)
-
-/* Words of a block's buffer: the terms, later the sums of all threads. */
-#if X_SIZE+TILE_DEPTH*TILE_COLUMNS > DEPTH_SPLIT*TILE_SIZE
-#define DENSE_BUFFER (X_SIZE+TILE_DEPTH*TILE_COLUMNS)
-#else
-#define DENSE_BUFFER (DEPTH_SPLIT*TILE_SIZE)
-#endif
-
-/* The numerical order of a fetch: 8 terms of a row, then the rows, then further terms. */
-#define X_DEPTH(i) ((i)%8+(i)/(8*TILE_ROWS)*8)
-#define X_ROW(i) ((i)/8%TILE_ROWS)
 
 /*
  * Terms of x from depth on into registers, 0 beyond the rows and terms there are.
@@ -50,10 +40,10 @@ DEVICE void fetchX(GLOBAL const real* RESTRICT x, int xStride, int hasSlope,
         int tailStart, int row0, int depth, int numRows, int numTerms, real* RESTRICT fetched) {
 #pragma unroll
     for (int f = 0; f < X_FETCHES; f++) {
-        const int i = (int) LOCAL_ID+f*DENSE_THREADS, k = depth+X_DEPTH(i), row = row0+X_ROW(i);
+        const int k = depth+X_DEPTH(f), row = row0+X_ROW(f);
         real value = 0;
         if (row < numRows && k < numTerms)
-            value = (k < tailStart ? x[row*xStride+k] : tail[(k-tailStart)*TILE_ROWS+X_ROW(i)]);
+            value = (k < tailStart ? x[row*xStride+k] : tail[(k-tailStart)*TILE_ROWS+X_ROW(f)]);
         fetched[f] = value;
     }
     if (!hasSlope)
@@ -61,84 +51,18 @@ DEVICE void fetchX(GLOBAL const real* RESTRICT x, int xStride, int hasSlope,
     /* a loop of its own: in one loop, CUDA's compiler spills registers */
 #pragma unroll
     for (int f = 0; f < X_FETCHES; f++) {
-        const int i = (int) LOCAL_ID+f*DENSE_THREADS, k = depth+X_DEPTH(i), row = row0+X_ROW(i);
+        const int k = depth+X_DEPTH(f), row = row0+X_ROW(f);
         if (row < numRows && k < numTerms)
             fetched[f] *= slope[row*slopeStride+k];
     }
 }
 
-/* Terms of W from depth on, for the columns from column0 on. */
-DEVICE void fetchW(GLOBAL const real* RESTRICT weight, int weightStride, int column0, int depth,
-        int numColumns, int numTerms, real* RESTRICT fetched) {
-#pragma unroll
-    for (int f = 0; f < W_FETCHES; f++) {
-        const int i = (int) LOCAL_ID+f*DENSE_THREADS;
-        const int k = depth+i/TILE_COLUMNS, column = column0+i%TILE_COLUMNS;
-        fetched[f] = (k < numTerms && column < numColumns ? weight[k*weightStride+column] : 0);
-    }
-}
-
-/*
- * The sums of one tile, left in the buffer for tileSum(). Before the first one after a change of
- * tail: SYNC_THREADS.
- *   buffer     [DENSE_BUFFER] words
- */
-DEVICE void computeTile(GLOBAL const real* RESTRICT x, int xStride, int hasSlope,
-        GLOBAL const real* RESTRICT slope, int slopeStride, LOCAL_ARG const real* tail,
-        int tailStart, GLOBAL const real* RESTRICT weight, int weightStride, int row0, int column0,
-        int numRows, int numColumns, int numTerms, LOCAL_ARG real* buffer) {
-    LOCAL_ARG real* w = buffer+X_SIZE;
-    const int piece = (int) LOCAL_ID%PIECES, split = (int) LOCAL_ID/PIECES;
-    const int row = piece/PIECE_COLUMNS*4, column = piece%PIECE_COLUMNS*4;
-    real fetchedX[X_FETCHES], fetchedW[W_FETCHES];
-    real4 s0 = make_real4(0, 0, 0, 0), s1 = s0, s2 = s0, s3 = s0;
-
-    fetchX(x, xStride, hasSlope, slope, slopeStride, tail, tailStart, row0, 0, numRows, numTerms,
-           fetchedX);
-    fetchW(weight, weightStride, column0, 0, numColumns, numTerms, fetchedW);
-    for (int depth = 0; depth < numTerms; depth += TILE_DEPTH) {
-        SYNC_THREADS;
-#pragma unroll
-        for (int f = 0; f < X_FETCHES; f++) {
-            const int i = (int) LOCAL_ID+f*DENSE_THREADS;
-            buffer[X_DEPTH(i)*X_STRIDE+X_ROW(i)] = fetchedX[f];
-        }
-#pragma unroll
-        for (int f = 0; f < W_FETCHES; f++)
-            w[(int) LOCAL_ID+f*DENSE_THREADS] = fetchedW[f];
-        SYNC_THREADS;
-        if (depth+TILE_DEPTH < numTerms) {
-            fetchX(x, xStride, hasSlope, slope, slopeStride, tail, tailStart, row0,
-                   depth+TILE_DEPTH, numRows, numTerms, fetchedX);
-            fetchW(weight, weightStride, column0, depth+TILE_DEPTH, numColumns, numTerms,
-                   fetchedW);
-        }
-#pragma unroll 2
-        for (int k = split; k < TILE_DEPTH; k += DEPTH_SPLIT) {
-            const real4 xs = *((LOCAL_ARG const real4*) (buffer+k*X_STRIDE+row));
-            const real4 ws = *((LOCAL_ARG const real4*) (w+k*TILE_COLUMNS+column));
-            s0 += xs.x*ws;
-            s1 += xs.y*ws;
-            s2 += xs.z*ws;
-            s3 += xs.w*ws;
-        }
-    }
-
-    SYNC_THREADS;
-    LOCAL_ARG real* sums = buffer+split*TILE_SIZE+row*TILE_COLUMNS+column;
-    *((LOCAL_ARG real4*) sums) = s0;
-    *((LOCAL_ARG real4*) (sums+TILE_COLUMNS)) = s1;
-    *((LOCAL_ARG real4*) (sums+2*TILE_COLUMNS)) = s2;
-    *((LOCAL_ARG real4*) (sums+3*TILE_COLUMNS)) = s3;
-    SYNC_THREADS;
-}
-
 /* Sum number o of the tile: row o/TILE_COLUMNS, column o%TILE_COLUMNS. */
 DEVICE real tileSum(LOCAL_ARG const real* buffer, int o) {
-    real sum = buffer[o];
+    real sum = buffer[SUM_PLACE(o)];
 #pragma unroll
     for (int split = 1; split < DEPTH_SPLIT; split++)
-        sum += buffer[split*TILE_SIZE+o];
+        sum += buffer[split*SUMS_SIZE+SUM_PLACE(o)];
     return sum;
 }
 
@@ -174,15 +98,15 @@ DEVICE real tileOutput(LOCAL_ARG const real* buffer, int o, int row, int column,
 KERNEL DENSE_BOUNDS void mlffDenseForward(int numRows, int numIn, int numOut,
         GLOBAL const real* RESTRICT x, int xStride, GLOBAL const real* RESTRICT weight,
         GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* RESTRICT y,
-        int yStride, GLOBAL real* RESTRICT slope, int slopeStride) {
+        int yStride, GLOBAL real* RESTRICT slope, int slopeStride, GLOBAL int* RESTRICT status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
     const int columnTiles = (numOut+TILE_COLUMNS-1)/TILE_COLUMNS;
     const int numTiles = (numRows+TILE_ROWS-1)/TILE_ROWS*columnTiles;
     for (int tile = GROUP_ID; tile < numTiles; tile += NUM_GROUPS) {
         const int row0 = tile/columnTiles*TILE_ROWS, column0 = tile%columnTiles*TILE_COLUMNS;
-        computeTile(x, xStride, 0, x, 0, buffer, numIn, weight, numOut, row0, column0, numRows,
-                    numOut, numIn, buffer);
+        computeTile(x, xStride, 0, x, 0, buffer, numIn, weight, numOut, 0, row0, column0, numRows,
+                    numOut, numIn, buffer, status);
 #pragma unroll 1
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;
@@ -200,7 +124,7 @@ KERNEL DENSE_BOUNDS void mlffDenseForward(int numRows, int numIn, int numOut,
 KERNEL DENSE_BOUNDS void mlffDenseReverse(int numRows, int numIn, int numOut, int firstColumn,
         GLOBAL const real* RESTRICT gradY, int yStride, int hasSlope,
         GLOBAL const real* RESTRICT slope, int slopeStride, GLOBAL const real* RESTRICT weight,
-        GLOBAL real* RESTRICT gradX, int xStride) {
+        GLOBAL real* RESTRICT gradX, int xStride, GLOBAL int* RESTRICT status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
     const int numColumns = numIn-firstColumn;
@@ -208,8 +132,8 @@ KERNEL DENSE_BOUNDS void mlffDenseReverse(int numRows, int numIn, int numOut, in
     const int numTiles = (numRows+TILE_ROWS-1)/TILE_ROWS*columnTiles;
     for (int tile = GROUP_ID; tile < numTiles; tile += NUM_GROUPS) {
         const int row0 = tile/columnTiles*TILE_ROWS, column0 = tile%columnTiles*TILE_COLUMNS;
-        computeTile(gradY, yStride, hasSlope, slope, slopeStride, buffer, numOut,
-                    weight+firstColumn, numIn, row0, column0, numRows, numColumns, numOut, buffer);
+        computeTile(gradY, yStride, hasSlope, slope, slopeStride, buffer, numOut, weight, numIn,
+                    firstColumn, row0, column0, numRows, numColumns, numOut, buffer, status);
 #pragma unroll 1
         for (int o = LOCAL_ID; o < TILE_SIZE; o += DENSE_THREADS) {
             const int row = row0+o/TILE_COLUMNS, column = column0+o%TILE_COLUMNS;

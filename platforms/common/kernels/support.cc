@@ -30,6 +30,7 @@ typedef float4 exact4;
 #define STATUS_OVERFLOW 4     /* a row is longer than its capacity */
 #define STATUS_FULL 6         /* a row takes nine tenths of it */
 #define STATUS_HALF 8         /* a row takes half of it */
+#define STATUS_RANGE 10       /* an operand was outside the range of half precision */
 
 /* --------------------------------------------------------------------- fixed-point sums -- */
 
