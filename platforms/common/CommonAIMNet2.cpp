@@ -64,7 +64,7 @@ struct CommonAIMNet2::Shape {
 CommonAIMNet2::CommonAIMNet2(CommonDevice& device, CommonAtoms& atoms, const mlff_aimnet2& model,
                              const mlff_settings& settings) :
         device(device), atoms(atoms), model(model), A(model.n_features), G(model.n_radial),
-        C(model.n_combinations), Q(model.n_charges), message(nullptr), keep(true), capacity(-1),
+        C(model.n_combinations), Q(model.n_charges), matrixMode(device.getMatrixMode()), message(nullptr), keep(true), capacity(-1),
         weight(NAN) {
     inputStride = hiddenStride = 0;
     mlff_error err;
@@ -618,6 +618,10 @@ void CommonAIMNet2::execute(const CommonRequest& request) {
 bool CommonAIMNet2::canBeRepeated(bool& boxMatters, string& whyNot) const {
     boxMatters = false;
     return !longRange || longRange->canBeRepeated(boxMatters, whyNot);
+}
+
+CommonDevice::MatrixMode CommonAIMNet2::getMatrixMode() const {
+    return matrixMode;
 }
 
 // --------------------------------------------------------------------------------- about

@@ -37,6 +37,7 @@ public:
     void updateParameters();
     void execute(const CommonRequest& request);
     bool canBeRepeated(bool& boxMatters, std::string& whyNot) const;
+    CommonDevice::MatrixMode getMatrixMode() const;
     ComputeArray& getEnergies();
     double getElementEnergy() const;
     ComputeArray* getCharges();
@@ -89,6 +90,7 @@ private:
     CommonAtoms& atoms;
     const mlff_aimnet2& model;
     const int A, G, C, Q;
+    const CommonDevice::MatrixMode matrixMode;
     int inputStride, hiddenStride;      // words of a row of x and of hidden
     mlff_longrange choices;
     std::unique_ptr<CommonLongRange> longRange;     // null: nothing to do

@@ -23,7 +23,7 @@ const int BRUTE_LIMIT = 2000;       // rows up to which every pair is looked at
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
 // Words of the status, as in support.cc
-enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8};
+enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8, RANGE = 10};
 
 int roundUp(double value) {
     return 8*(int) std::ceil(value/8);
@@ -83,7 +83,7 @@ struct CommonGeometry::SkinList {
 CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
                                const MLFFForce& force) :
         evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
-        cells(false), rebuild(false), scale(1), repeats(0), lastStep(-1), messageRange(0),
+        cells(false), outOfRange(false), rebuild(false), scale(1), repeats(0), lastStep(-1), messageRange(0),
         numRounds(0), numCells(1, 1, 1, 0) {
     atoms.periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
@@ -500,6 +500,11 @@ bool CommonGeometry::checkStatus() {
     Status::Copy& copy = status->copies[2];
     status->post(copy, atoms.status);
     const int* words = status->wait(copy);
+    if (words[RANGE]) {
+        outOfRange = true;
+        clearStatus();
+        return false;
+    }
     throwIfBroken(words);
     if (!enlarge(words))
         return true;
@@ -514,6 +519,11 @@ void CommonGeometry::readOldStatus() {
         return;
     const int* words = status->wait(copy);
     throwIfBroken(words);
+    if (words[RANGE]) {  // below infinity: what was computed is right
+        outOfRange = true;
+        clearStatus();
+        return;
+    }
     if (!lists || copy.generation != status->generation)
         return;
     if (words[MOVED])
@@ -573,16 +583,26 @@ void CommonGeometry::setCapacity(SkinList& list, int capacity) {
     status->generation++;
 }
 
+bool CommonGeometry::takeOutOfRange() {
+    const bool was = outOfRange;
+    outOfRange = false;
+    return was;
+}
+
+// All words to zero; copies on their way say nothing.
+void CommonGeometry::clearStatus() {
+    atoms.status.upload(vector<int>(CommonAtoms::STATUS_SIZE, 0));
+    status->waitForAll();
+    rebuild = lists;
+}
+
 void CommonGeometry::throwIfBroken(const int* words) {
     if (!words[NOT_FINITE] && !words[SPAN])
         return;
     const int at = (words[NOT_FINITE] ? words[NOT_FINITE] : words[SPAN])-1;
     const bool number = words[NOT_FINITE] != 0;
     int atom = std::find(row.begin(), row.end(), at)-row.begin();
-    vector<int> zeros(CommonAtoms::STATUS_SIZE, 0);
-    atoms.status.upload(zeros);
-    status->waitForAll();
-    rebuild = lists;
+    clearStatus();
     std::stringstream text;
     text << "MLFFForce: particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
          << ", atom " << atom << ") at evaluation " << evaluation << " of this Context or shortly "

@@ -89,9 +89,14 @@ public:
     /**
      * Wait for the device and look at the status now.
      *
-     * @return false if the lists had no room
+     * @return false if the evaluation has to be repeated: the lists had no room, or operands were
+     *         outside the range of the matrix mode
      */
     bool checkStatus();
+    /**
+     * Whether operands were outside the range of the matrix mode since the last time this was asked.
+     */
+    bool takeOutOfRange();
 
     CommonPairs message, longRange;
     CommonAtoms atoms;
@@ -124,6 +129,7 @@ private:
     void setCapacity(SkinList& list, int capacity);
     void adaptCapacities(const int* words);
     bool enlarge(const int* words);
+    void clearStatus();
     void fitCapacity(SkinList& list);
     void readOldStatus();
     void throwIfBroken(const int* words);
@@ -132,6 +138,7 @@ private:
     CommonDevice& device;
     ComputeContext& cc;
     bool unwrap, lists, wantLongRange, cells;
+    bool outOfRange;
     bool rebuild;                       // at the next evaluation, whatever the device thinks
     Vec3 lastBox[3];
     std::vector<double> frame;          // as the device has it

@@ -47,7 +47,7 @@ private:
 CommonCalcMLFFForceKernel::CommonCalcMLFFForceKernel(string name, const Platform& platform,
                                                      std::unique_ptr<CommonDevice> device) :
         CalcMLFFForceKernel(name, platform), device(std::move(device)), cc(this->device->cc),
-        useGraph(false), boxMatters(false), parameterGeneration(0), numRecordings(0),
+        rangeEvents(0), useGraph(false), boxMatters(false), parameterGeneration(0), numRecordings(0),
         numGraphLaunches(0), recordingTime(0) {
 }
 
@@ -75,21 +75,54 @@ void CommonCalcMLFFForceKernel::initialize(const System& system, const MLFFForce
     cc.addReorderListener(new Listener(*this));  // the context deletes it
 }
 
+static CommonDevice::MatrixMode wantedMode(const MLFFForce& force) {
+    switch (force.getMatrixPrecision()) {
+        case MLFFForce::SplitHalf:
+            return CommonDevice::HalfPairs;
+        case MLFFForce::TF32:
+            return CommonDevice::TF32;
+        default:
+            return CommonDevice::Float;
+    }
+}
+
 // Rows, networks and kernels for the regions of the force.
 void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& force) {
     networks.clear();
     geometry.reset(new CommonGeometry(*device, system, force));
     geometry->readBox();
-    const mlff_settings settings = readMLFFSettings(force);
+    settings = readMLFFSettings(force);
+    models.clear();
     for (int k = 0; k < force.getNumEnsembleMembers(); k++)
-        networks.push_back(createCommonNetwork(*device, geometry->atoms, force.getModel(k),
-                                               settings));
+        models.push_back(&force.getModel(k));
+    device->matrixMode = rangeEvents > 0 ? CommonDevice::Float : wantedMode(force);
+    createNetworks();
     geometry->initialize(networks[0]->getMessageRange(), getLongRange());
+    initializeNetworks();
+    createKernels();
+    useGraph = force.getUseDeviceGraph();
+    whyNoGraph = useGraph ? "" : "setUseDeviceGraph(false)";
+    chooseGraph();
+}
+
+void CommonCalcMLFFForceKernel::createNetworks() {
+    networks.clear();
+    for (const mlff_model* model : models)
+        networks.push_back(createCommonNetwork(*device, geometry->atoms, *model, settings));
+}
+
+void CommonCalcMLFFForceKernel::initializeNetworks() {
     for (auto& network : networks)
         network->initialize(geometry->message,
                             geometry->hasLongRange() ? &geometry->longRange : nullptr);
-    createKernels();
-    useGraph = force.getUseDeviceGraph();
+}
+
+// An operand was outside the range of halves: from now on in float.
+void CommonCalcMLFFForceKernel::leaveTensorCores() {
+    rangeEvents++;
+    device->matrixMode = CommonDevice::Float;
+    createNetworks();
+    initializeNetworks();
     chooseGraph();
 }
 
@@ -98,7 +131,6 @@ void CommonCalcMLFFForceKernel::chooseGraph() {
     for (Recording& recording : recordings)
         recording = Recording();
     boxMatters = false;
-    whyNoGraph = (useGraph ? "" : "setUseDeviceGraph(false)");
     for (auto& network : networks) {
         bool matters = false;
         useGraph = useGraph && network->canBeRepeated(matters, whyNoGraph);
@@ -173,12 +205,16 @@ double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForc
         return 0;
 
     geometry->readBox();
+    if (geometry->takeOutOfRange())
+        leaveTensorCores();
     const bool wantForces = includeForces && scale != 0;
     const bool wait = geometry->begin(getLongRange(), scale*KJMOL_PER_EV*ANGSTROM_PER_NM);
+    if (geometry->takeOutOfRange())
+        leaveTensorCores();
     if (wait) {
         geometry->queue();
         if (!geometry->checkStatus()) {
-            cc.setForcesValid(false);   // OpenMM evaluates again, with more room
+            cc.setForcesValid(false);   // OpenMM evaluates again, with what was missing
             return 0;
         }
         queueEvaluation(wantForces);
@@ -331,35 +367,41 @@ void CommonCalcMLFFForceKernel::prepareQuestion() {
     geometry->readBox();
     while (!geometry->update(getLongRange()))
         ;
+    if (geometry->takeOutOfRange())
+        leaveTensorCores();
+}
+
+void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question) {
+    ContextSelector selector(cc);
+    do {
+        prepareQuestion();
+        question();
+    } while (!geometry->checkStatus());
 }
 
 void CommonCalcMLFFForceKernel::getAtomCharges(ContextImpl&, vector<double>& charges) {
-    ContextSelector selector(cc);
-    prepareQuestion();
-    queueNetworks(false);
-    charges.assign(geometry->atoms.numAtoms, 0.0);
-    if (charges.empty())
-        return;
-    for (auto& network : networks) {
-        vector<double> ofMember;
-        device->downloadReal(*network->getCharges(), ofMember);
-        for (size_t i = 0; i < charges.size(); i++)
-            charges[i] += ofMember[geometry->row[i]]/networks.size();
-    }
-    geometry->checkStatus();
+    answer([&] {
+        queueNetworks(false);
+        charges.assign(geometry->atoms.numAtoms, 0.0);
+        for (auto& network : networks) {
+            vector<double> ofMember;
+            device->downloadReal(*network->getCharges(), ofMember);
+            for (size_t i = 0; i < charges.size(); i++)
+                charges[i] += ofMember[geometry->row[i]]/networks.size();
+        }
+    });
 }
 
 void CommonCalcMLFFForceKernel::getEnergyComponents(ContextImpl&, vector<double>& components) {
-    ContextSelector selector(cc);
-    prepareQuestion();
-    queueNetworks(false);
-    components.assign(MLFF_N_COMPONENTS, 0.0);
-    for (size_t k = 0; k < networks.size(); k++) {
-        const vector<double> energies = readEnergies(k);
-        for (int c = 0; c < MLFF_N_COMPONENTS; c++)
-            components[c] += KJMOL_PER_EV*energies[c]/networks.size();
-    }
-    geometry->checkStatus();
+    answer([&] {
+        queueNetworks(false);
+        components.assign(MLFF_N_COMPONENTS, 0.0);
+        for (size_t k = 0; k < networks.size(); k++) {
+            const vector<double> energies = readEnergies(k);
+            for (int c = 0; c < MLFF_N_COMPONENTS; c++)
+                components[c] += KJMOL_PER_EV*energies[c]/networks.size();
+        }
+    });
 }
 
 // sqrt(sum_k |x_k - mean|^2/(n-1)) of the vectors x_k[first ... first+width-1].
@@ -377,20 +419,19 @@ static double deviation(const vector<vector<double> >& x, size_t first, size_t w
 
 void CommonCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl&, double& energy,
                                                      double& largestForce) {
-    ContextSelector selector(cc);
-    prepareQuestion();
-    vector<vector<double> > energies, forces(networks.size());
-    for (size_t k = 0; k < networks.size(); k++) {
-        cc.clearBuffer(geometry->atoms.force);
-        if (geometry->atoms.numAtoms > 0)
-            networks[k]->execute({true, 1.0});
-        double sum = 0;
-        for (double component : readEnergies(k))
-            sum += component;
-        energies.push_back({sum});
-        readForces(forces[k]);
-    }
-    geometry->checkStatus();
+    vector<vector<double> > energies(networks.size()), forces(networks.size());
+    answer([&] {
+        for (size_t k = 0; k < networks.size(); k++) {
+            cc.clearBuffer(geometry->atoms.force);
+            if (geometry->atoms.numAtoms > 0)
+                networks[k]->execute({true, 1.0});
+            double sum = 0;
+            for (double component : readEnergies(k))
+                sum += component;
+            energies[k] = {sum};
+            readForces(forces[k]);
+        }
+    });
     energy = KJMOL_PER_EV*deviation(energies, 0, 1);
     largestForce = 0;
     for (size_t i = 0; i+2 < forces[0].size(); i += 3)
@@ -428,16 +469,15 @@ void CommonCalcMLFFForceKernel::differentiateForces(size_t row, int axis, vector
 }
 
 void CommonCalcMLFFForceKernel::computeHessian(ContextImpl&, vector<double>& hessian) {
-    ContextSelector selector(cc);
-    prepareQuestion();
     const size_t n = 3*geometry->atoms.numAtoms;
     hessian.resize(n*n);
-    vector<double> result;
-    for (size_t a = 0; a < n; a++) {
-        differentiateForces(geometry->row[a/3], a%3, result);
-        std::copy(result.begin(), result.end(), hessian.begin()+a*n);
-    }
-    geometry->checkStatus();
+    answer([&] {
+        vector<double> result;
+        for (size_t a = 0; a < n; a++) {
+            differentiateForces(geometry->row[a/3], a%3, result);
+            std::copy(result.begin(), result.end(), hessian.begin()+a*n);
+        }
+    });
     const double unit = KJMOL_PER_EV*ANGSTROM_PER_NM*ANGSTROM_PER_NM;
     for (size_t a = 0; a < n; a++)
         for (size_t b = 0; b <= a; b++)
@@ -448,6 +488,13 @@ void CommonCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info)
     info["precision"] = cc.getUseDoublePrecision() ? "double" :
                         cc.getUseMixedPrecision() ? "mixed" : "single";
     geometry->getExecutionInfo(info);
+    static const char* const modes[] = {"Full", "SplitHalf", "TF32"};
+    info["matrix_precision"] = modes[networks[0]->getMatrixMode()];
+    if (rangeEvents > 0)
+        info["matrix_precision_refused"] = "a number beyond the range of half precision";
+    else if (device->matrixMode != networks[0]->getMatrixMode())
+        info["matrix_precision_refused"] = device->getMatrixRefusal().empty() ?
+            "this model has no use for tensor cores" : device->getMatrixRefusal();
     info["graph"] = useGraph ? "yes" : "no: "+whyNoGraph;
     if (useGraph) {
         info["graph_recordings"] = std::to_string(numRecordings);

@@ -4,6 +4,7 @@
 #include "CommonGeometry.h"
 #include "CommonNetwork.h"
 #include "MLFFKernels.h"
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -49,6 +50,9 @@ private:
     class Task;
     class Listener;
     void build(const System& system, const MLFFForce& force);
+    void createNetworks();
+    void initializeNetworks();
+    void leaveTensorCores();
     double compute(ContextImpl& context, bool includeForces, bool includeEnergy);
     double getLongRange() const;
     void createKernels();
@@ -64,12 +68,16 @@ private:
     double readMeanEnergy();
     void readForces(std::vector<double>& forces);
     void prepareQuestion();
+    void answer(const std::function<void()>& question);
     void differentiateForces(size_t row, int axis, std::vector<double>& result);
 
     std::unique_ptr<CommonDevice> device;
     ComputeContext& cc;
     std::unique_ptr<CommonGeometry> geometry;
+    std::vector<const mlff_model*> models;                  // of the force, one a member
+    mlff_settings settings;
     std::vector<std::unique_ptr<CommonNetwork> > networks;  // one a member
+    long long rangeEvents;              // that made networks leave the tensor cores
     std::string scaleParameter;
     bool derivative;
     double energyFactor;

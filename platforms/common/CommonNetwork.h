@@ -89,6 +89,12 @@ public:
      */
     virtual bool canBeRepeated(bool& boxMatters, std::string& whyNot) const = 0;
     /**
+     * How it multiplies matrices.
+     */
+    virtual CommonDevice::MatrixMode getMatrixMode() const {
+        return CommonDevice::Float;
+    }
+    /**
      * Energies of the last execute(): mm_ulong [MLFF_N_COMPONENTS], fixed-point sums in eV in the
      * order of mlff_component, not weighted.  Each execute() starts from zero; MLFF_ELEMENTS is
      * left at zero.

@@ -16,6 +16,8 @@
  *   painn-large      thousands of atoms
  *   aimnet2          MLFFForce alone, DSF and dispersion, periodic
  *   aimnet2-open, -ewald, -pme, -large    other sums of charges; open: dense
+ *   aimnet2-split, -tf32                  dense layers on tensor cores; the last steps are behind
+ *                                         an operand outside the range of halves
  *   solvent          a NonbondedForce, periodic
  *   painn-solvent    the same and an MLFFForce on some of the particles
  * Models are those of full_size.py in MLFF_SHARED, or small ones, where they are not.
@@ -91,6 +93,16 @@ static void change(MLFFForce& force, Context& context) {
     step();
     pretendWritten(0, 6, 0);
     step();
+    // an operand outside the range of halves, seen behind the next evaluations
+    const bool tensor = force.getMatrixPrecision() != MLFFForce::Full;
+    pretendWritten(0, 10, tensor);
+    context.getIntegrator().step(4);
+    step();
+}
+
+static void markInfo(const string& when, MLFFForce& force, Context& context) {
+    for (const auto& item : force.getExecutionInfo(context))
+        mark(when + " " + item.first + " " + item.second);
 }
 
 static void simulate(const string& name, const string& precision, const System& system,
@@ -113,10 +125,10 @@ static void simulate(const string& name, const string& precision, const System& 
            system.getNumParticles(), time.count()/(numSteps+1));
     fflush(stdout);
     if (force != nullptr) {
+        markInfo("info", *force, context);
         ask(*force, context);
         change(*force, context);
-        for (const auto& item : force->getExecutionInfo(context))
-            mark("info " + item.first + " " + item.second);
+        markInfo("end-info", *force, context);
     }
     mark("end");
 }
@@ -150,6 +162,10 @@ static void runAlone(const string& name, const string& precision, const Golden& 
     MLFFForce* force = withForce ? makeForce(g) : nullptr;
     if (withForce) {
         force->setScaleParameter("lambda");
+        if (name.find("-split") != string::npos)
+            force->setMatrixPrecision(MLFFForce::SplitHalf);
+        if (name.find("-tf32") != string::npos)
+            force->setMatrixPrecision(MLFFForce::TF32);
         if (name.find("-derivative") != string::npos)
             force->addEnergyParameterDerivative("lambda");
         system.addForce(force);
@@ -240,6 +256,8 @@ static void runAIMNet2(const string& precision) {
         return withModel(chargedGolden("published-4x4", name), "aimnet2-16x16");
     };
     runAlone("aimnet2", precision, golden("two_regions_box dsf"));
+    runAlone("aimnet2-split", precision, golden("two_regions_box dsf"));
+    runAlone("aimnet2-tf32", precision, golden("two_regions_box dsf"));
     runAlone("aimnet2-open", precision, golden("formamide_4water simple"));
     for (const char* method : {"ewald", "pme"}) {
         Golden g = golden("box_triclinic ewald");

@@ -45,6 +45,7 @@ DEVICES = {"75": PRECISIONS, "80": ["single"], "86": ["single"], "90": PRECISION
 CASES = {"painn": ("empty", 24), "two-painn": ("two-empty", 24), "painn-open": ("empty", 24),
          "painn-student": ("empty", 24), "painn-solvent": ("solvent", 24),
          "painn-large": ("large-empty", 24), "aimnet2": ("empty", 48),
+         "aimnet2-split": ("empty", 48), "aimnet2-tf32": ("empty", 48),
          "aimnet2-open": ("empty", 48), "aimnet2-ewald": ("empty", 48),
          "aimnet2-pme": ("empty", 48), "aimnet2-large": ("large-empty", 48)}
 
@@ -53,7 +54,7 @@ WITHOUT_GRAPH = ["aimnet2-pme"]
 
 # Where not all precisions are tried, only what needs other kernels than the rest.
 FEW_CASES = ["empty", "large-empty", "painn", "painn-student", "painn-large", "aimnet2",
-             "aimnet2-pme", "aimnet2-large"]
+             "aimnet2-split", "aimnet2-tf32", "aimnet2-pme", "aimnet2-large"]
 
 # Device memory of an atom, by what thousands of atoms take more than a few do; bytes at most,
 # twice that in double precision: 100,000 atoms in 2.6 and 4.2 GB.
@@ -153,7 +154,8 @@ class Case:
         self.problems = []
         self.recorded = {}      # the step in which an event was recorded
         self.launches = []      # of ours, all: kernel, grid, block, shared, hash of the arguments
-        self.info = {}          # MLFFForce::getExecutionInfo() at the end
+        # MLFFForce::getExecutionInfo() behind the steps and at the end
+        self.info = {"info": {}, "end-info": {}}
 
     def add(self, words):
         if words[0] == "mark":
@@ -162,8 +164,8 @@ class Case:
                 self.now = self.steps[-1]
             elif words[1] == "failed":
                 self.problems.append(" ".join(words[2:]))
-            elif words[1] == "info":
-                self.info[words[2]] = " ".join(words[3:])
+            elif words[1] in self.info:
+                self.info[words[1]][words[2]] = " ".join(words[3:])
             else:
                 self.now = self.energy if words[1] == "energy" else []
                 if words[1] == "energy":
@@ -221,7 +223,22 @@ def worst(steps):
     return most
 
 
-def check_case(name, precision, cases):
+def check_matrices(name, precision, capability, case):
+    """Problems: tensor cores where they were asked for and are, until an operand does not fit."""
+    asked = {"split": "SplitHalf", "tf32": "TF32"}.get(name.rpartition("-")[2], "Full")
+    refused = ("" if asked == "Full" else "double precision" if precision == "double" else
+               "tensor cores are used" if int(capability) < 80 else "")
+    then = "a number beyond the range" if asked != "Full" else ""
+    expected = {"info": ("Full" if refused else asked, refused), "end-info": ("Full", then)}
+    return [f"{when}: matrix precision {info.get('matrix_precision')} "
+            f"({info.get('matrix_precision_refused')}), expected {precision} ({reason})"
+            for when, (precision, reason) in expected.items() for info in [case.info[when]]
+            if info.get("matrix_precision") != precision
+            or not info.get("matrix_precision_refused", "").startswith(reason)
+            or bool(info.get("matrix_precision_refused")) != bool(reason)]
+
+
+def check_case(name, precision, capability, cases):
     """(problems, figures) of one System."""
     case = cases[name, precision]
     problems = list(case.problems)
@@ -252,6 +269,7 @@ def check_case(name, precision, cases):
     if case.left and base.left and case.left[0] > base.left[0]:
         problems.append(f"{case.left[0]} device allocations left, {base.left[0]} of them OpenMM's")
     energy = count(case.energy)
+    problems += check_matrices(name, precision, capability, case)
     figures = dict(now, energy_ours=sum(n for k, n in energy["launches"].items()
                                         if k.startswith("mlff")),
                    energy_blocking=energy["blocking"], energy_waits=energy["waits"],
@@ -288,7 +306,8 @@ def check_device(options, wheels, capability):
             if (name, precision) not in cases:
                 problems.append((f"{name}: was not run", where))
                 continue
-            found, figures[f"{name} {precision}"] = check_case(name, precision, cases)
+            found, counted = check_case(name, precision, capability, cases)
+            figures[f"{name} {precision}"] = counted
             problems += [(f"{name}: {text}", where) for text in found]
     for precision in precisions:
         problems += [(text, f"{capability} {precision}")
@@ -332,7 +351,7 @@ def check_graphs(options, wheels, capability):
             expected = {"graphs": "yes", "without": "no: setUseDeviceGraph(false)",
                         "refused": "no: cuStreamBeginCapture: CUDA_ERROR_NOT_SUPPORTED"}
         for way, text in expected.items():
-            found = logs[way][name, precision].info.get("graph", "")
+            found = logs[way][name, precision].info["end-info"].get("graph", "")
             if not found.startswith(text):
                 problems.append(f"{what}, {way}: graph is '{found}', expected '{text}'")
     return problems
