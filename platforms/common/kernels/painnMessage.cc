@@ -12,6 +12,8 @@
  *                  the radial basis under the envelope and the bias; with TABLE the powers of the
  *                  place in an interval, whose coefficients stand in rows from 6*interval on
  *   SENT           blocks of x: 3 with context (s, r, v), else 1 (s; r and v are 1)
+ *   STATE_ARG      where a row's sums go: GLOBAL; LOCAL_ARG, where the same kernel takes them on
+ *                  (painnFused.cc)
  *
  * Layouts: x [row][SENT][F], v [row][3][F], filter [TERMS rows][3][F] (blocks s, r, v).
  */
@@ -207,15 +209,17 @@ DEVICE real4 painnReceive(const int first, real ws, real wr, real wv, real4 u, r
 }
 
 /*
- * Messages of a layer to row i; s and v after them. In the first layer v is 0, and x and s come
- * from tables by species: x [n_z][SENT][F], embedding [n_z][F].
+ * Messages of a layer to row i. In the first layer v is 0, and x is a table by species
+ * [n_z][SENT][F].
+ *   before    s of the row at the layer's start, [F]
+ *   s, vMid   of the row, after the messages: [F], [3][F]
  */
 DEVICE void painnMessage(const int first, int i, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
-        GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
-        GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
-        GLOBAL real* RESTRICT vMid, LOCAL_ARG real4* RESTRICT term,
+        GLOBAL const int* RESTRICT species, GLOBAL const real* before,
+        GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, STATE_ARG real* s,
+        STATE_ARG real* vMid, LOCAL_ARG real4* RESTRICT term,
         LOCAL_ARG real4* RESTRICT direction, LOCAL_ARG real4* RESTRICT sums,
         LOCAL_ARG int* RESTRICT sender, LOCAL_ARG int* RESTRICT start) {
     const real4 zero = make_real4(0, 0, 0, 0);
@@ -241,18 +245,19 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
         }
         sum = painnJoin(sum, sums);
         if (group == 0 && f < FEATURES) {
-            size_t own = (size_t) i*FEATURES+f;
-            GLOBAL real* to = vMid+(size_t) i*(3*FEATURES)+f;
             real4 old = (first ? zero : painnVector(v, i, f));
-            s[own] = sum.x+(first ? embedding[(size_t) species[i]*FEATURES+f] : s[own]);
-            to[0] = old.x+sum.y;
-            to[FEATURES] = old.y+sum.z;
-            to[2*FEATURES] = old.z+sum.w;
+            s[f] = sum.x+before[f];
+            vMid[f] = old.x+sum.y;
+            vMid[FEATURES+f] = old.y+sum.z;
+            vMid[2*FEATURES+f] = old.z+sum.w;
         }
     }
 }
 
-/* First layer; also clears the energies, mm_ulong [numEnergies]. */
+#ifndef FUSED
+
+/* First layer, from s of the species, embedding [n_z][F]; also clears the energies, mm_ulong
+   [numEnergies]. */
 KERNEL void mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
@@ -264,7 +269,8 @@ KERNEL void mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         energies[k] = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
-            species, embedding, x, x, s, vMid, term, direction, sums, sender, start);
+            species, embedding+(size_t) species[i]*FEATURES, x, x, s+(size_t) i*FEATURES,
+            vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
 }
 
 /* Layers behind it; x and v of all rows at the layer's start. */
@@ -276,8 +282,11 @@ KERNEL void mlffPainnMessage(GLOBAL const int* RESTRICT counts,
     PAINN_STAGED
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
-            counts, x, x, v, s, vMid, term, direction, sums, sender, start);
+            counts, s+(size_t) i*FEATURES, x, v, s+(size_t) i*FEATURES,
+            vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
 }
+
+#endif
 
 /* ----------------------------------------------------------------------------- reverse -- */
 
@@ -325,7 +334,7 @@ DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real 
 /*
  * Reverse of painnMessage() for row i.
  *   gs, gv    gradients of s and v after the messages, all rows
- *   sent      [row][SENT+3][F] gradients of the row's own x, and of its v at the layer's start;
+ *   sent      of the row: gradients of its own x, and of its v at the layer's start, [SENT+3][F];
  *             not in the first layer, before which nothing depends on positions
  *   force     of the row, added scale times
  */
@@ -334,7 +343,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
         GLOBAL const real* RESTRICT v, GLOBAL const real* RESTRICT gs,
-        GLOBAL const real* RESTRICT gv, GLOBAL real* RESTRICT sent, LOCAL_ARG real4* RESTRICT term,
+        GLOBAL const real* RESTRICT gv, STATE_ARG real* sent, LOCAL_ARG real4* RESTRICT term,
         LOCAL_ARG real4* RESTRICT slope, LOCAL_ARG real4* RESTRICT direction,
         LOCAL_ARG real4* RESTRICT sums, LOCAL_ARG int* RESTRICT sender,
         LOCAL_ARG int* RESTRICT start, GLOBAL mm_ulong* RESTRICT forces,
@@ -368,7 +377,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
             gx = painnJoin(gx, sums);
             gvIn = painnJoin(gvIn, sums);
             if (group == 0 && f0+lane < FEATURES) {
-                GLOBAL real* to = sent+(size_t) i*((SENT+3)*FEATURES)+f;
+                STATE_ARG real* to = sent+f;
                 to[0] = gx.x;
 #if SENT == 3
                 to[FEATURES] = gx.y;
@@ -410,6 +419,7 @@ KERNEL void mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
             status, n, scale);
 }
 
+#ifndef FUSED
 KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
@@ -421,6 +431,7 @@ KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
     LOCAL real4 slope[TERMS*QUADS];
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            filter, counts, x, v, gs, gv, sent, term, slope, direction, sums, sender, start,
-            forces, status, n, scale);
+            filter, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
+            direction, sums, sender, start, forces, status, n, scale);
 }
+#endif
