@@ -14,11 +14,13 @@ namespace {
 
 const int STAGED_PAIRS = 16;
 // Up to this many rows, blocks of the node kernels take four rows, beyond it eight: enough blocks
-// for a large GPU come before reading weights less often.
+// for a large GPU come before reading weights less often.  Message kernels share out a row's pairs.
 const int FEW_ROWS = 528;
 const size_t LOCAL_BYTES = 46*1024;
 // Of the form with fused kernels: atoms that it always takes; widest model.
 const int FUSED_ROWS = 64, FUSED_WIDEST = 256;
+// Terms of a filter that a thread keeps in registers: three floats each.
+const int HELD_TERMS = 21;
 // Slopes of filter tables, of the largest: below what a force is compared with.
 const double TABLE_TOLERANCE_SINGLE = 2e-7, TABLE_TOLERANCE_DOUBLE = 1e-10;
 
@@ -94,7 +96,7 @@ CommonPaiNN::CommonPaiNN(CommonDevice& device, CommonAtoms& atoms, const mlff_mo
         painn(*static_cast<const mlff_painn*>(mlff_model_description(&model))),
         F(painn.n_features), L(painn.n_layers), sent(painn.context ? 3 : 1),
         channel(painn.update == MLFF_PAINN_CHANNEL), messageLanes(std::min(roundUp(F, 32), 256)),
-        messageGroups(std::min(4, 256/messageLanes)), numTerms(0), fused(false), shape(),
+        messageGroups(chooseMessageGroups()), numTerms(0), fused(false), shape(),
         pairs(nullptr), memory(0), filter(L), v(L), x(L), vMid(L), xHidden(L), pq(L), hidden(L),
         gate(L), kept(L) {
 }
@@ -151,6 +153,12 @@ int CommonPaiNN::getReadoutHidden() const {
 /** Inputs of dense layers of a row. */
 int CommonPaiNN::getRoom() const {
     return std::max(7*F, 3*F+2*getReadoutWidest());
+}
+
+/** Several groups make up for rows that are too few to fill the device. */
+int CommonPaiNN::chooseMessageGroups() const {
+    const int threads = (atoms.numAtoms > FEW_ROWS ? 128 : 256);
+    return std::max(1, std::min(4, threads/messageLanes));
 }
 
 /** As many rows a block as there are enough blocks and local memory for. */
@@ -438,6 +446,10 @@ void CommonPaiNN::defineMessage(KernelDefines& defines) const {
     defines["BLOCK"] = std::to_string(messageLanes*messageGroups);
     defines["PAIRS"] = std::to_string(STAGED_PAIRS);
     defines["QUADS"] = std::to_string(STAGED_PAIRS/4);
+    const bool room = (messageLanes <= 128 || fused);
+    if (room && defines.count("TABLE") == 0 && numTerms <= HELD_TERMS &&
+            !device.cc.getUseDoublePrecision())
+        defines["FILTER_HELD"] = "1";
 }
 
 void CommonPaiNN::defineNode(KernelDefines& defines) const {

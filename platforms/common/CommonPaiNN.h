@@ -48,6 +48,7 @@ private:
         void addPairs(int numAtoms);
         int reserve();
     };
+    int chooseMessageGroups() const;
     NodeShape chooseNodeShape() const;
     NodeShape chooseFusedShape() const;
     /**

@@ -72,10 +72,11 @@ KERNEL void mlffPainnFusedFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL real* RESTRICT xOut, GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n,
         int capacity) {
     PAINN_FUSED_LOCAL
+    PAINN_FILTER(2)
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
-        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
+        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             species, embedding+(size_t) species[i]*FEATURES, x, x, state+AT_S, state+AT_V, term,
             direction, sums, sender, start);
         painnFusedNode(i, weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, kept,
@@ -92,8 +93,9 @@ KERNEL void mlffPainnFused(GLOBAL const int* RESTRICT counts,
         GLOBAL real* RESTRICT kept, GLOBAL real* RESTRICT vOut, GLOBAL real* RESTRICT xOut, int n,
         int capacity) {
     PAINN_FUSED_LOCAL
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             counts, s+(size_t) i*FEATURES, x, v, state+AT_S, state+AT_V, term, direction, sums,
             sender, start);
         painnFusedNode(i, weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, kept,
@@ -115,8 +117,9 @@ KERNEL void mlffPainnFusedLast(GLOBAL const int* RESTRICT counts,
         GLOBAL real* RESTRICT gs, GLOBAL real* RESTRICT gv, GLOBAL mm_ulong* RESTRICT energies,
         GLOBAL int* RESTRICT status, int n, int capacity, real scale, int forces) {
     PAINN_FUSED_LOCAL
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             counts, s+(size_t) i*FEATURES, x, v, state+AT_S, state+AT_V, term, direction, sums,
             sender, start);
         SYNC_THREADS;
@@ -145,11 +148,12 @@ KERNEL void mlffPainnFusedBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL real* RESTRICT gvOut, GLOBAL mm_ulong* RESTRICT forces,
         GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
     PAINN_FUSED_LOCAL
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
         painnCopyIn(KEPT, kept+(size_t) i*KEPT, state);
         painnCopyIn(FEATURES, gs+(size_t) i*FEATURES, state+AT_S);
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            filter, counts, x, v, gs, gv, state+AT_OUT, term, slope, direction, sums, sender,
+            own, counts, x, v, gs, gv, state+AT_OUT, term, slope, direction, sums, sender,
             start, forces, status, n, scale);
         SYNC_THREADS;
         painnNodeBackward(weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS,

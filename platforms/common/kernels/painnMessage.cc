@@ -11,6 +11,8 @@
  *   TERMS          a filter is a sum of TERMS coefficients times functions of the distance:
  *                  the radial basis under the envelope and the bias; with TABLE the powers of the
  *                  place in an interval, whose coefficients stand in rows from 6*interval on
+ *   FILTER_HELD    a thread reads the coefficients of its feature once and keeps them in registers:
+ *                  few terms, no table, F at most LANES
  *   SENT           blocks of x: 3 with context (s, r, v), else 1 (s; r and v are 1)
  *   STATE_ARG      where a row's sums go: GLOBAL; LOCAL_ARG, where the same kernel takes them on
  *                  (painnFused.cc)
@@ -123,10 +125,37 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 
 /* ----------------------------------------------------------------------------- filters -- */
 
+/* Registers are to leave room for so many threads on a multiprocessor, where it has 65,536. The
+   filter takes 63 of them. */
+#if defined(__CUDACC__) && !defined(USE_DOUBLE_PRECISION)
+#define PAINN_BOUNDS(threads) __launch_bounds__(BLOCK, threads/BLOCK)
+#else
+#define PAINN_BOUNDS(threads)
+#endif
+
+/* At the top of a kernel: blocks 0 ... blocks-1 of the filter as functions take it, own. */
+#ifdef FILTER_HELD
+#define FILTER_ARG const real*
+#define PAINN_FILTER(blocks) \
+    real own[3*TERMS]; \
+    painnHold(blocks, filter, own);
+
+DEVICE void painnHold(const int blocks, GLOBAL const real* RESTRICT filter, real* own) {
+    int f = min((int) LOCAL_ID%LANES, FEATURES-1);
+#pragma unroll
+    for (int k = 0; k < TERMS; k++)
+#pragma unroll
+        for (int b = 0; b < blocks; b++)
+            own[k*3+b] = filter[(k*3+b)*FEATURES+f];
+}
+#else
+#define FILTER_ARG GLOBAL const real* RESTRICT
+#define PAINN_FILTER(blocks) GLOBAL const real* own = filter;
+#endif
+
 /* The filter's blocks 0 ... blocks-1 of feature f for a quad of pairs, and derivatives by d. */
-DEVICE void painnFilter(const int blocks, const int derivatives,
-        GLOBAL const real* RESTRICT filter, int f, int quad,
-        LOCAL_ARG const real4* RESTRICT term, LOCAL_ARG const real4* RESTRICT slope,
+DEVICE void painnFilter(const int blocks, const int derivatives, FILTER_ARG filter, int f,
+        int quad, LOCAL_ARG const real4* RESTRICT term, LOCAL_ARG const real4* RESTRICT slope,
         LOCAL_ARG const int* RESTRICT start, real4* w, real4* dw) {
     for (int b = 0; b < 3; b++)
         w[b] = dw[b] = make_real4(0, 0, 0, 0);
@@ -135,19 +164,23 @@ DEVICE void painnFilter(const int blocks, const int derivatives,
     GLOBAL const real* c1 = filter+(size_t) start[4*quad+1]*(3*FEATURES)+f;
     GLOBAL const real* c2 = filter+(size_t) start[4*quad+2]*(3*FEATURES)+f;
     GLOBAL const real* c3 = filter+(size_t) start[4*quad+3]*(3*FEATURES)+f;
-#else
-    GLOBAL const real* c0 = filter+f;
 #endif
+#ifdef FILTER_HELD
+#pragma unroll
+#else
 #pragma unroll 2
+#endif
     for (int k = 0; k < TERMS; k++) {
         real4 value = term[k*QUADS+quad];
 #pragma unroll
         for (int b = 0; b < blocks; b++) {
             int at = (k*3+b)*FEATURES;
-#ifdef TABLE
+#if defined(TABLE)
             real4 c = make_real4(c0[at], c1[at], c2[at], c3[at]);
+#elif defined(FILTER_HELD)
+            real c = filter[k*3+b];
 #else
-            real c = c0[at];
+            real c = filter[at+f];
 #endif
             w[b] = w[b]+c*value;
             if (derivatives)
@@ -202,11 +235,8 @@ DEVICE real4 painnReceive(const int first, real ws, real wr, real wv, real4 u, r
     return sum;
 }
 
-#define PAINN_RECEIVE(c, e) { \
-    int j = sender[4*quad+e]; \
-    sum = sum+painnReceive(first, w[0].c, w[1].c, w[2].c, direction[4*quad+e], \
-        painnSent(x, first ? species[j] : j, f), first ? zero : painnVector(v, j, f)); \
-}
+#define PAINN_RECEIVE(c, e) \
+    sum = sum+painnReceive(first, w[0].c, w[1].c, w[2].c, direction[4*quad+e], xj[e], vj[e]);
 
 /*
  * Messages of a layer to row i. In the first layer v is 0, and x is a table by species
@@ -216,7 +246,7 @@ DEVICE real4 painnReceive(const int first, real ws, real wr, real wv, real4 u, r
  */
 DEVICE void painnMessage(const int first, int i, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* before,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, STATE_ARG real* s,
         STATE_ARG real* vMid, LOCAL_ARG real4* RESTRICT term,
@@ -235,7 +265,14 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
             int quads = min((count-p+3)/4, QUADS);
             if (f < FEATURES)
                 for (int quad = group; quad < quads; quad += GROUPS) {
-                    real4 w[3], dw[3];
+                    /* what neighbors send is on its way while the filter is computed */
+                    real4 w[3], dw[3], xj[4], vj[4];
+#pragma unroll
+                    for (int e = 0; e < 4; e++) {
+                        int j = sender[4*quad+e];
+                        xj[e] = painnSent(x, first ? species[j] : j, f);
+                        vj[e] = (first ? zero : painnVector(v, j, f));
+                    }
                     painnFilter(first ? 2 : 3, 0, filter, f, quad, term, term, start, w, dw);
                     PAINN_RECEIVE(x, 0)
                     PAINN_RECEIVE(y, 1)
@@ -258,30 +295,32 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
 
 /* First layer, from s of the species, embedding [n_z][F]; also clears the energies, mm_ulong
    [numEnergies]. */
-KERNEL void mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(512) mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
         GLOBAL const real* RESTRICT x, GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid,
         GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n, int capacity) {
     PAINN_STAGED
+    PAINN_FILTER(2)
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
-        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
+        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             species, embedding+(size_t) species[i]*FEATURES, x, x, s+(size_t) i*FEATURES,
             vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
 }
 
 /* Layers behind it; x and v of all rows at the layer's start. */
-KERNEL void mlffPainnMessage(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(512) mlffPainnMessage(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
         GLOBAL real* RESTRICT vMid, int n, int capacity) {
     PAINN_STAGED
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             counts, s+(size_t) i*FEATURES, x, v, s+(size_t) i*FEATURES,
             vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
 }
@@ -292,12 +331,9 @@ KERNEL void mlffPainnMessage(GLOBAL const int* RESTRICT counts,
 
 /* A row as sender and receiver: its x and v at the layer's start, gradients of s and v after the
    messages; s of the gradient in gv.w. */
-#define PAINN_PAIR(c, e) { \
-    int j = sender[4*quad+e]; \
+#define PAINN_PAIR(c, e) \
     painnPair(first, w[0].c, w[1].c, w[2].c, dw[0].c, dw[1].c, dw[2].c, direction[4*quad+e], \
-        xi, vi, gi, painnSent(x, first ? species[j] : j, f), \
-        first ? zero : painnVector(v, j, f), painnGradient(gs, gv, j, f), &gx, &gvIn, &force); \
-}
+        xi, vi, gi, xj[e], vj[e], gj[e], &gx, &gvIn, &force);
 
 DEVICE real4 painnGradient(GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         int row, int f) {
@@ -340,7 +376,7 @@ DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real 
  */
 DEVICE void painnMessageBackward(const int first, int i, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
         GLOBAL const real* RESTRICT v, GLOBAL const real* RESTRICT gs,
         GLOBAL const real* RESTRICT gv, STATE_ARG real* sent, LOCAL_ARG real4* RESTRICT term,
@@ -365,7 +401,14 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
             int quads = min((count-p+3)/4, QUADS);
             if (f0+lane < FEATURES)
                 for (int quad = group; quad < quads; quad += GROUPS) {
-                    real4 w[3], dw[3];
+                    real4 w[3], dw[3], xj[4], vj[4], gj[4];
+#pragma unroll
+                    for (int e = 0; e < 4; e++) {
+                        int j = sender[4*quad+e];
+                        xj[e] = painnSent(x, first ? species[j] : j, f);
+                        vj[e] = (first ? zero : painnVector(v, j, f));
+                        gj[e] = painnGradient(gs, gv, j, f);
+                    }
                     painnFilter(first ? 2 : 3, 1, filter, f, quad, term, slope, start, w, dw);
                     PAINN_PAIR(x, 0)
                     PAINN_PAIR(y, 1)
@@ -404,7 +447,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
         addForce(forces, i, n, scale*sums[0].x, scale*sums[0].y, scale*sums[0].z, status);
 }
 
-KERNEL void mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
@@ -413,14 +456,15 @@ KERNEL void mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         real scale) {
     PAINN_STAGED
     LOCAL real4 slope[TERMS*QUADS];
+    PAINN_FILTER(2)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            filter, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
+            own, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
             status, n, scale);
 }
 
 #ifndef FUSED
-KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
@@ -429,9 +473,10 @@ KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
     PAINN_STAGED
     LOCAL real4 slope[TERMS*QUADS];
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            filter, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
+            own, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
             direction, sums, sender, start, forces, status, n, scale);
 }
 #endif
