@@ -208,7 +208,7 @@ int CommonPaiNN::getState() const {
 /** real4 for messages and dense layers, one after the other. */
 int CommonPaiNN::getShared() const {
     const NodeShape shape = chooseFusedShape();
-    return std::max(2*numTerms*STAGED_PAIRS/4+shape.block, roundUp(shape.join*shape.width, 4)/4);
+    return std::max((2*numTerms+1)*STAGED_PAIRS/4+shape.block, roundUp(shape.join*shape.width, 4)/4);
 }
 
 bool CommonPaiNN::chooseFused() const {

@@ -34,7 +34,7 @@
     LOCAL real in[ROOM]; \
     LOCAL_ARG real4* term = shared; \
     LOCAL_ARG real4* slope = shared+TERMS*QUADS; \
-    LOCAL_ARG real4* sums = shared+2*TERMS*QUADS; \
+    LOCAL_ARG real4* sums = shared+(TERMS+SLOPES)*QUADS; \
     LOCAL_ARG part* join = (LOCAL_ARG part*) shared;
 
 DEVICE void painnCopyOut(int count, LOCAL_ARG const real* from, GLOBAL real* to) {

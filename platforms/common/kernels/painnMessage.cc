@@ -22,12 +22,14 @@
 
 /* --------------------------------------------------------------------------- distances -- */
 
-/* (d+e)/d from 1/(d+e), where u = r/(d+e). */
+/* (d+e)/d, where u = r/(d+e): staged behind the slopes. */
 #ifdef DIR_EPS
-#define PAINN_STRETCH(inverse) (1/(1-DIR_EPS*(inverse)))
+#define SLOPES (TERMS+1)
+#define PAINN_STRETCH(e) (((LOCAL_ARG const real*) slope)[TERMS*PAIRS+e])
 #else
 #define DIR_EPS 0
-#define PAINN_STRETCH(inverse) 1
+#define SLOPES TERMS
+#define PAINN_STRETCH(e) 1
 #endif
 
 /* Cutoff function, and its derivative by d in y. */
@@ -80,8 +82,8 @@ DEVICE real2 painnTerm(real d, real2 envelope, int k, GLOBAL const real* RESTRIC
 
 /*
  * Stage pairs first ... first+PAIRS-1 of row i; those behind the last have zero terms.
- *   term, slope   [TERMS][PAIRS] functions of the distance and their derivatives; slope may be
- *                 left out (derivatives 0)
+ *   term, slope   [TERMS][PAIRS] functions of the distance and their derivatives, [SLOPES][PAIRS];
+ *                 slope may be left out (derivatives 0)
  *   direction     [PAIRS] u = r/(d+eps), 1/(d+eps) in w
  *   sender        [PAIRS] row j
  *   start         [PAIRS] row of the filter's first coefficient
@@ -117,6 +119,10 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
         real inverse = (there ? 1/(d+DIR_EPS) : 0);
         direction[e] = make_real4(r.x*inverse, r.y*inverse, r.z*inverse, inverse);
         sender[e] = (there ? neighbor[place] : i);
+#if SLOPES > TERMS
+        if (derivatives)
+            slope[TERMS*PAIRS+e] = (d+DIR_EPS)/d;
+#endif
 #ifdef TABLE
         start[e] = 6*interval;
 #endif
@@ -333,7 +339,7 @@ KERNEL void PAINN_BOUNDS(512) mlffPainnMessage(GLOBAL const int* RESTRICT counts
    messages; s of the gradient in gv.w. */
 #define PAINN_PAIR(c, e) \
     painnPair(first, w[0].c, w[1].c, w[2].c, dw[0].c, dw[1].c, dw[2].c, direction[4*quad+e], \
-        xi, vi, gi, xj[e], vj[e], gj[e], &gx, &gvIn, &force);
+        PAINN_STRETCH(4*quad+e), xi, vi, gi, xj[e], vj[e], gj[e], &gx, &gvIn, &force);
 
 DEVICE real4 painnGradient(GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         int row, int f) {
@@ -350,7 +356,7 @@ DEVICE real4 painnGradient(GLOBAL const real* RESTRICT gs, GLOBAL const real* RE
  *   force += grad_u/(d+e) + (grad_d - (grad_u . u)/(d+e)) r/d
  */
 DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real dr, real dv,
-        real4 u, real4 xi, real4 vi, real4 gi, real4 xj, real4 vj, real4 gj, real4* gx,
+        real4 u, real stretch, real4 xi, real4 vi, real4 gi, real4 xj, real4 vj, real4 gj, real4* gx,
         real4* gvIn, real4* force) {
     real here = painnDot(u, gi), back = -painnDot(u, gj);
     real gradD = ds*(gi.w*xj.x+gj.w*xi.x)+dr*(here*xj.y+back*xi.y);
@@ -362,7 +368,7 @@ DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real 
     }
     real a = wr*xj.y, b = wr*xi.y;
     real4 gradU = make_real4(a*gi.x-b*gj.x, a*gi.y-b*gj.y, a*gi.z-b*gj.z, 0);
-    real radial = (gradD-painnDot(gradU, u)*u.w)*PAINN_STRETCH(u.w);
+    real radial = (gradD-painnDot(gradU, u)*u.w)*stretch;
     *force = *force+make_real4(u.w*gradU.x+radial*u.x, u.w*gradU.y+radial*u.y,
         u.w*gradU.z+radial*u.z, 0);
 }
@@ -455,7 +461,7 @@ KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RE
         GLOBAL mm_ulong* RESTRICT forces, GLOBAL int* RESTRICT status, int n, int capacity,
         real scale) {
     PAINN_STAGED
-    LOCAL real4 slope[TERMS*QUADS];
+    LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(2)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
@@ -472,7 +478,7 @@ KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackward(GLOBAL const int* RESTRIC
         GLOBAL real* RESTRICT sent, GLOBAL mm_ulong* RESTRICT forces,
         GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
     PAINN_STAGED
-    LOCAL real4 slope[TERMS*QUADS];
+    LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
