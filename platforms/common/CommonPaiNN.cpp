@@ -1,5 +1,6 @@
 #include "CommonPaiNN.h"
 #include "CommonPaiNNFilter.h"
+#include "painnFused.cc.h"
 #include "painnMessage.cc.h"
 #include "painnNode.cc.h"
 #include <algorithm>
@@ -13,9 +14,13 @@ namespace {
 
 const int STAGED_PAIRS = 16;
 // Up to this many rows, blocks of the node kernels take four rows, beyond it eight: enough blocks
-// for a large GPU come before reading weights less often.
+// for a large GPU come before reading weights less often.  Message kernels share out a row's pairs.
 const int FEW_ROWS = 528;
 const size_t LOCAL_BYTES = 46*1024;
+// Of the form with fused kernels: atoms that it always takes; widest model.
+const int FUSED_ROWS = 64, FUSED_WIDEST = 256;
+// Terms of a filter that a thread keeps in registers: three floats each.
+const int HELD_TERMS = 21;
 // Slopes of filter tables, of the largest: below what a force is compared with.
 const double TABLE_TOLERANCE_SINGLE = 2e-7, TABLE_TOLERANCE_DOUBLE = 1e-10;
 
@@ -28,7 +33,9 @@ struct Packing {
     vector<double> values;
     KernelDefines& defines;
 
+    /** On a multiple of 4: kernels read four at once. */
     void begin(const string& name, size_t base) {
+        values.resize(roundUp(values.size(), 4));
         defines[name] = std::to_string(values.size()-base);
     }
     void append(const mlff_tensor* tensor) {
@@ -41,14 +48,17 @@ struct Packing {
             for (int64_t o = 0; o < rows; o++)
                 values.push_back(mlff_tensor_value(tensor, o*columns+k));
     }
-    /** Both ways round: NAME [out][in] and NAME_T [in][out]; nothing without the tensor. */
-    void matrix(const string& name, const mlff_tensor* tensor, size_t base) {
-        if (tensor == nullptr)
+    /** Both ways round: NAME [out][in] and NAME_T [in][out], the tensors one behind another;
+        nothing without them. */
+    void matrix(const string& name, const vector<const mlff_tensor*>& tensors, size_t base) {
+        if (tensors[0] == nullptr)
             return;
         begin(name, base);
-        append(tensor);
+        for (const mlff_tensor* tensor : tensors)
+            append(tensor);
         begin(name+"_T", base);
-        appendTransposed(tensor);
+        for (const mlff_tensor* tensor : tensors)
+            appendTransposed(tensor);
     }
     void plain(const string& name, const mlff_tensor* tensor, size_t base) {
         if (tensor == nullptr)
@@ -73,11 +83,6 @@ vector<double> linear(const mlff_tensor* w, const mlff_tensor* b, const vector<d
     return out;
 }
 
-void addArrays(ComputeKernel kernel, const vector<ComputeArray*>& arrays) {
-    for (ComputeArray* array : arrays)
-        kernel->addArg(*array);
-}
-
 } // namespace
 
 std::unique_ptr<CommonNetwork> OpenMM::createCommonPaiNN(CommonDevice& device, CommonAtoms& atoms,
@@ -90,11 +95,10 @@ CommonPaiNN::CommonPaiNN(CommonDevice& device, CommonAtoms& atoms, const mlff_mo
         device(device), atoms(atoms),
         painn(*static_cast<const mlff_painn*>(mlff_model_description(&model))),
         F(painn.n_features), L(painn.n_layers), sent(painn.context ? 3 : 1),
-        channel(painn.update == MLFF_PAINN_CHANNEL), shape(chooseNodeShape()),
-        messageLanes(std::min(roundUp(F, 32), 256)),
-        messageGroups(std::min(4, 256/messageLanes)), pairs(nullptr), memory(0), filter(L),
-        vMid(L), v(L), x(L), xHidden(L), pq(L), hidden(L), gate(L), messageKernels(L),
-        messageBackwardKernels(L), nodeKernels(L), nodeBackwardKernels(L) {
+        channel(painn.update == MLFF_PAINN_CHANNEL), messageLanes(std::min(roundUp(F, 32), 256)),
+        messageGroups(chooseMessageGroups()), numTerms(0), fused(false), shape(),
+        pairs(nullptr), memory(0), filter(L), v(L), x(L), vMid(L), xHidden(L), pq(L), hidden(L),
+        gate(L), kept(L) {
 }
 
 double CommonPaiNN::getMessageRange() const {
@@ -126,24 +130,94 @@ double CommonPaiNN::getElementEnergy() const {
 
 // ------------------------------------------------------------------------------ shapes
 
+/** Of the readout's vector k: behind the first filled up to a multiple of 4. */
+int CommonPaiNN::getReadoutWidth(int k) const {
+    return (k == 0 ? F : roundUp(painn.readout_width[k], 4));
+}
+
 int CommonPaiNN::getReadoutWidest() const {
-    return *std::max_element(painn.readout_width, painn.readout_width+painn.n_readout);
+    int widest = 0;
+    for (int k = 0; k <= painn.n_readout; k++)
+        widest = std::max(widest, getReadoutWidth(k));
+    return widest;
+}
+
+/** Pre-activations of a row. */
+int CommonPaiNN::getReadoutHidden() const {
+    int sum = 0;
+    for (int k = 1; k < painn.n_readout; k++)
+        sum += getReadoutWidth(k);
+    return sum;
+}
+
+/** Inputs of dense layers of a row. */
+int CommonPaiNN::getRoom() const {
+    return std::max(7*F, 3*F+2*getReadoutWidest());
+}
+
+/** Several groups make up for rows that are too few to fill the device. */
+int CommonPaiNN::chooseMessageGroups() const {
+    const int threads = (atoms.numAtoms > FEW_ROWS ? 128 : 256);
+    return std::max(1, std::min(4, threads/messageLanes));
 }
 
 /** As many rows a block as there are enough blocks and local memory for. */
 CommonPaiNN::NodeShape CommonPaiNN::chooseNodeShape() const {
     NodeShape shape;
+    shape.width = 1;
     shape.lanes = std::min(roundUp(F, 32), 256);
     shape.groups = (shape.lanes <= 128 ? 2 : 1);
+    shape.block = shape.lanes*shape.groups;
     const bool two = (atoms.numAtoms > FEW_ROWS && !device.cc.getUseDoublePrecision());
-    for (shape.quarters = (two ? 2 : 1); ; shape.quarters--) {
-        shape.room = std::max(7*F, 3*F+2*getReadoutWidest())*shape.quarters;
-        shape.join = (shape.groups > 1 ? 3*shape.quarters*shape.lanes : 1);
+    for (int quarters = (two ? 2 : 1); ; quarters--) {
+        shape.rows = 4*quarters;
+        shape.room = getRoom()*quarters;
+        shape.join = (shape.groups > 1 ? 3*quarters*shape.lanes : 1);
         const size_t bytes = ((size_t) shape.room+shape.join)*4*device.getRealSize();
         shape.wide = (bytes > LOCAL_BYTES);
-        if (!shape.wide || shape.quarters == 1)
+        if (!shape.wide || quarters == 1)
             return shape;
     }
+}
+
+/** One row a block, whose threads read 16 bytes of weights at a time. */
+CommonPaiNN::NodeShape CommonPaiNN::chooseFusedShape() const {
+    NodeShape shape;
+    shape.rows = 1;
+    shape.width = 16/device.getRealSize();
+    while (F%shape.width != 0)
+        shape.width /= 2;
+    shape.block = messageLanes*messageGroups;
+    shape.lanes = F/shape.width;
+    shape.groups = shape.block/shape.lanes;
+    shape.room = getRoom();
+    shape.join = 3*shape.groups*shape.lanes;
+    shape.wide = false;
+    return shape;
+}
+
+/** What painnFused.cc keeps of a row, and has of it in local memory. */
+int CommonPaiNN::getKept() const {
+    return ((channel ? 9 : 6)+(painn.context ? 1 : 0))*F;
+}
+
+int CommonPaiNN::getState() const {
+    return getKept()+(channel ? 4 : 1)*F+std::max((sent+3)*F, getReadoutHidden());
+}
+
+/** real4 for messages and dense layers, one after the other. */
+int CommonPaiNN::getShared() const {
+    const NodeShape shape = chooseFusedShape();
+    return std::max((2*numTerms+1)*STAGED_PAIRS/4+shape.block, roundUp(shape.join*shape.width, 4)/4);
+}
+
+bool CommonPaiNN::chooseFused() const {
+    // OpenMM's launches have six blocks for each multiprocessor
+    const int numMultiprocessors = (device.cc.getNumThreadBlocks()+5)/6;
+    if (L < 2 || F > FUSED_WIDEST || atoms.numAtoms > std::max(FUSED_ROWS, numMultiprocessors))
+        return false;
+    const size_t reals = (size_t) 4*getShared()+4*STAGED_PAIRS+getState()+getRoom();
+    return reals*device.getRealSize() <= LOCAL_BYTES;
 }
 
 /** The set of weights of a layer. */
@@ -191,7 +265,8 @@ void CommonPaiNN::uploadFilters(KernelDefines& defines) {
         const auto first = filters.coefficients.begin()+k*size;
         uploadReal(filter[k], vector<double>(first, first+size), "painnFilter");
     }
-    defines["TERMS"] = std::to_string(filters.numTerms);
+    numTerms = filters.numTerms;
+    defines["TERMS"] = std::to_string(numTerms);
     if (filters.table) {
         defines["TABLE"] = "1";
         defines["INTERVALS"] = std::to_string(filters.numIntervals);
@@ -232,16 +307,15 @@ void CommonPaiNN::uploadWeights(KernelDefines& defines) {
     for (int l = 0; l <= getBlock(L-1); l++) {
         const mlff_painn_layer& layer = painn.layer[l];
         const size_t base = packing.values.size();
-        packing.matrix("CTX_W0", layer.ctx_w0, base);
+        packing.matrix("CTX_W0", {layer.ctx_w0}, base);
         packing.plain("CTX_B0", layer.ctx_b0, base);
-        packing.matrix("CTX_W1", layer.ctx_w1, base);
+        packing.matrix("CTX_W1", {layer.ctx_w1}, base);
         packing.plain("CTX_B1", layer.ctx_b1, base);
-        packing.matrix("MIX_V", layer.mix_v, base);
-        packing.matrix("MIX_W", layer.mix_w, base);
+        packing.matrix("MIX", {layer.mix_v, layer.mix_w}, base);
         packing.plain("MIX_M", layer.mix_m, base);
-        packing.matrix("UPD_W0", layer.upd_w0, base);
+        packing.matrix("UPD_W0", {layer.upd_w0}, base);
         packing.plain("UPD_B0", layer.upd_b0, base);
-        packing.matrix("UPD_W1", layer.upd_w1, base);
+        packing.matrix("UPD_W1", {layer.upd_w1}, base);
         packing.plain("UPD_B1", layer.upd_b1, base);
         packing.begin("WEIGHTS", base);
     }
@@ -253,45 +327,52 @@ void CommonPaiNN::uploadWeights(KernelDefines& defines) {
     defines["NORM_EPS"] = device.literal(painn.norm_eps);
 }
 
-/** One step for each LANES outputs of a linear layer; see painnReadout(). */
-static void planSteps(int inputs, int outputs, int lanes, size_t weights, size_t bias, int kept,
+/** One step for each `columns` outputs of a linear layer; see painnReadout(). */
+static void planSteps(int inputs, int outputs, int columns, size_t weights, size_t bias, int kept,
                       vector<int>& plan) {
-    for (int first = 0; first < outputs; first += lanes)
+    for (int first = 0; first < outputs; first += columns)
         for (int word : {inputs, outputs, first, (int) weights, (int) bias, kept,
-                         (int) (first+lanes >= outputs), 0})
+                         (int) (first+columns >= outputs), 0})
             plan.push_back(word);
 }
 
 void CommonPaiNN::uploadReadout(KernelDefines& defines) {
-    Packing packing = {{}, defines};
+    vector<double> values;
     vector<int> plan;
     vector<size_t> backward;
+    const int columns = shape.lanes*shape.width;
     int kept = 0;
     for (int k = 0; k < painn.n_readout; k++) {
-        const int inputs = painn.readout_width[k], outputs = painn.readout_width[k+1];
+        const int inputs = getReadoutWidth(k), outputs = getReadoutWidth(k+1);
         const bool last = (k == painn.n_readout-1);
-        const size_t weights = packing.values.size(), bias = weights+(size_t) inputs*outputs;
-        packing.appendTransposed(painn.readout_w[k]);
-        packing.append(painn.readout_b[k]);
-        backward.push_back(packing.values.size());
-        packing.append(painn.readout_w[k]);
-        planSteps(inputs, outputs, shape.lanes, weights, bias, last ? -1 : kept, plan);
+        const size_t size = (size_t) inputs*outputs, weights = values.size(), bias = weights+size;
+        values.resize(roundUp(bias+outputs, 4)+roundUp(size, 4));
+        backward.push_back(values.size()-roundUp(size, 4));
+        for (int o = 0; o < painn.readout_width[k+1]; o++) {
+            for (int i = 0; i < painn.readout_width[k]; i++) {
+                const double w = mlff_tensor_value(painn.readout_w[k],
+                                                   (int64_t) o*painn.readout_width[k]+i);
+                values[weights+(size_t) i*outputs+o] = values[backward[k]+(size_t) o*inputs+i] = w;
+            }
+            values[bias+o] = mlff_tensor_value(painn.readout_b[k], o);
+        }
+        planSteps(inputs, outputs, columns, weights, bias, last ? -1 : kept, plan);
         kept += (last ? 0 : outputs);
     }
     const size_t forwardWords = plan.size();
     for (int k = painn.n_readout-1, first = kept; k >= 0; k--) {
-        const int inputs = painn.readout_width[k], outputs = painn.readout_width[k+1];
+        const int inputs = getReadoutWidth(k), outputs = painn.readout_width[k+1];
         first -= (k > 0 ? inputs : 0);
-        planSteps(outputs, inputs, shape.lanes, backward[k], 0, k > 0 ? first : -1, plan);
+        planSteps(outputs, inputs, columns, backward[k], 0, k > 0 ? first : -1, plan);
     }
-    uploadReal(readout, packing.values, "painnReadout");
+    uploadReal(readout, values, "painnReadout");
     readoutPlan.initialize<int>(device.cc, plan.size(), "painnReadoutPlan");
     readoutPlan.upload(plan);
     defines["READOUT_STEPS"] = std::to_string(forwardWords/8);
     defines["READOUT_BACK_STEPS"] = std::to_string((plan.size()-forwardWords)/8);
     defines["READOUT_HIDDEN"] = std::to_string(kept);
     defines["READOUT_WIDEST"] = std::to_string(getReadoutWidest());
-    initializeReal(readoutHidden, (size_t) atoms.numAtoms*kept, "painnReadoutHidden");
+    initializeReal(readoutHidden, fused ? 0 : (size_t) atoms.numAtoms*kept, "painnReadoutHidden");
 }
 
 /** s and x of layer 0 depend on the species alone. */
@@ -315,6 +396,32 @@ void CommonPaiNN::uploadSpeciesTables() {
 void CommonPaiNN::allocate() {
     const size_t row = (size_t) atoms.numAtoms*F;
     initializeReal(s, row, "painnS");
+    for (int l = 1; l < L; l++) {
+        initializeReal(v[l], 3*row, "painnV");
+        initializeReal(x[l], sent*row, "painnX");
+    }
+    if (fused)
+        allocateFused();
+    else
+        allocateSplit();
+    species.initialize<int>(device.cc, std::max(atoms.numAtoms, 1), "painnSpecies");
+    energies.initialize<unsigned long long>(device.cc, MLFF_N_COMPONENTS, "painnEnergies");
+    energies.upload(vector<unsigned long long>(MLFF_N_COMPONENTS, 0));
+    memory += species.getSize()*sizeof(int)+energies.getSize()*energies.getElementSize();
+}
+
+void CommonPaiNN::allocateFused() {
+    const size_t row = (size_t) atoms.numAtoms*F;
+    for (int l = 0; l < L-1; l++)
+        initializeReal(kept[l], (size_t) atoms.numAtoms*getKept(), "painnKept");
+    for (int k = 0; k < 2; k++) {
+        initializeReal(gradS[k], row, "painnGradS");
+        initializeReal(gradV[k], 3*row, "painnGradV");
+    }
+}
+
+void CommonPaiNN::allocateSplit() {
+    const size_t row = (size_t) atoms.numAtoms*F;
     for (int l = 0; l < L; l++) {
         if (l == 0 || !channel)
             initializeReal(vMid[l], 3*row, "painnVMid");
@@ -322,102 +429,204 @@ void CommonPaiNN::allocate() {
             initializeReal(pq[l], 6*row, "painnPQ");
         initializeReal(hidden[l], row, "painnHidden");
         initializeReal(gate[l], 2*row, "painnGate");
-        if (l > 0) {
-            initializeReal(v[l], 3*row, "painnV");
-            initializeReal(x[l], sent*row, "painnX");
+        if (l > 0)
             initializeReal(xHidden[l], painn.context ? row : 0, "painnXHidden");
-        }
     }
     initializeReal(sentGradient, (channel ? 6 : sent+3)*row, "painnSentGradient");
-    const int blocks = (atoms.numAtoms+4*shape.quarters-1)/(4*shape.quarters);
+    const int blocks = (atoms.numAtoms+shape.rows-1)/shape.rows;
     initializeReal(scratch, shape.wide ? (size_t) blocks*shape.room*4 : 0, "painnScratch");
-
-    species.initialize<int>(device.cc, std::max(atoms.numAtoms, 1), "painnSpecies");
-    energies.initialize<unsigned long long>(device.cc, MLFF_N_COMPONENTS, "painnEnergies");
-    energies.upload(vector<unsigned long long>(MLFF_N_COMPONENTS, 0));
-    memory += species.getSize()*sizeof(int)+energies.getSize()*energies.getElementSize();
 }
 
 // ------------------------------------------------------------------------------ kernels
 
-ComputeProgram CommonPaiNN::compileMessage(KernelDefines defines) {
+void CommonPaiNN::defineMessage(KernelDefines& defines) const {
+    defines["STATE_ARG"] = (fused ? "LOCAL_ARG" : "GLOBAL");
     defines["LANES"] = std::to_string(messageLanes);
     defines["GROUPS"] = std::to_string(messageGroups);
     defines["BLOCK"] = std::to_string(messageLanes*messageGroups);
     defines["PAIRS"] = std::to_string(STAGED_PAIRS);
     defines["QUADS"] = std::to_string(STAGED_PAIRS/4);
-    return device.compile({painnMessage_cc}, defines);
+    const bool room = (messageLanes <= 128 || fused);
+    if (room && defines.count("TABLE") == 0 && numTerms <= HELD_TERMS &&
+            !device.cc.getUseDoublePrecision())
+        defines["FILTER_HELD"] = "1";
 }
 
-ComputeProgram CommonPaiNN::compileNode(KernelDefines defines) {
-    defines["LANES"] = std::to_string(shape.lanes);
-    defines["GROUPS"] = std::to_string(shape.groups);
-    defines["BLOCK"] = std::to_string(shape.lanes*shape.groups);
-    defines["QUARTERS"] = std::to_string(shape.quarters);
+void CommonPaiNN::defineNode(KernelDefines& defines) const {
+    defines["STATE_ARG"] = (fused ? "LOCAL_ARG" : "GLOBAL");
+    defines["ROWS"] = std::to_string(shape.rows);
+    if (shape.rows > 1)
+        defines["QUARTERS"] = std::to_string(shape.rows/4);
+    defines["WIDTH"] = std::to_string(shape.width);
+    defines["OUT_LANES"] = std::to_string(shape.lanes);
+    defines["OUT_GROUPS"] = std::to_string(shape.groups);
+    defines["OUT_COLUMNS"] = std::to_string(shape.lanes*shape.width);
+    defines["BLOCK"] = std::to_string(shape.block);
+    defines["DEPTH"] = std::to_string(fused ? 8 : 4);
     defines["ROOM"] = std::to_string(shape.room);
     defines["JOIN"] = std::to_string(shape.join);
     if (shape.wide)
         defines["WIDE"] = "1";
-    return device.compile({painnNode_cc}, defines);
 }
 
-void CommonPaiNN::bindMessage(ComputeProgram program, const CommonPairs& message) {
+void CommonPaiNN::defineFused(KernelDefines& defines) const {
+    defines["FUSED"] = "1";
+    defines["KEPT"] = std::to_string(getKept());
+    defines["STATE"] = std::to_string(getState());
+    defines["SHARED"] = std::to_string(getShared());
+}
+
+/** A kernel's launch, with the arrays of arguments that all message kernels begin with. */
+CommonPaiNN::Launch CommonPaiNN::createMessage(ComputeProgram program, const string& name,
+                                               int layer) {
     // kernels only read them
-    CommonPairs& m = const_cast<CommonPairs&>(message);
+    CommonPairs& m = const_cast<CommonPairs&>(*pairs);
+    const int block = messageLanes*messageGroups;
+    Launch launch = {program->createKernel(name), atoms.numAtoms*block, block};
+    launch.add({&m.count, &m.neighbor, &m.vector, &radial, &getFilter(layer)});
+    return launch;
+}
+
+CommonPaiNN::Launch CommonPaiNN::createNode(ComputeProgram program, const string& name) {
+    const int blocks = (atoms.numAtoms+shape.rows-1)/shape.rows;
+    Launch launch = {program->createKernel(name), blocks*shape.block, shape.block};
+    launch.add({&weights});
+    return launch;
+}
+
+void CommonPaiNN::Launch::add(const vector<ComputeArray*>& arrays) {
+    for (ComputeArray* array : arrays)
+        kernel->addArg(*array);
+    numArgs += arrays.size();
+}
+
+void CommonPaiNN::Launch::add(int value) {
+    kernel->addArg(value);
+    numArgs++;
+}
+
+/** The place of an argument that each evaluation sets. */
+int CommonPaiNN::Launch::reserve() {
+    kernel->addArg();
+    return numArgs++;
+}
+
+void CommonPaiNN::Launch::addPairs(int numAtoms) {
+    add(numAtoms);
+    capacity = reserve();
+}
+
+/** Reverse of the messages of layer 0: the end of both forms. */
+CommonPaiNN::Launch CommonPaiNN::createLast(ComputeProgram program, ComputeArray& gs,
+                                            ComputeArray& gv) {
+    Launch launch = createMessage(program, "mlffPainnMessageBackwardFirst", 0);
+    launch.add({&species, painn.context ? &firstX : &embedding, &gs, &gv, &atoms.force,
+                &atoms.status});
+    launch.addPairs(atoms.numAtoms);
+    launch.scale = launch.reserve();
+    return launch;
+}
+
+void CommonPaiNN::bindMessage(ComputeProgram program) {
     ComputeArray& tableX = (painn.context ? firstX : embedding);
     for (int l = 0; l < L; l++) {
-        const string suffix = (l == 0 ? "First" : "");
-        ComputeKernel forward = program->createKernel("mlffPainnMessage"+suffix);
-        ComputeKernel backward = program->createKernel("mlffPainnMessageBackward"+suffix);
-        for (ComputeKernel kernel : {forward, backward})
-            addArrays(kernel, {&m.count, &m.neighbor, &m.vector, &radial, &getFilter(l)});
+        Launch launch = createMessage(program, l == 0 ? "mlffPainnMessageFirst" : "mlffPainnMessage",
+                                      l);
         if (l == 0) {
-            addArrays(forward, {&species, &embedding, &tableX, &s, &getVMid(l), &energies});
-            forward->addArg((int) MLFF_N_COMPONENTS);
-            addArrays(backward, {&species, &tableX, &s, &getGradV()});
+            launch.add({&species, &embedding, &tableX, &s, &getVMid(l), &energies});
+            launch.add((int) MLFF_N_COMPONENTS);
         }
-        else {
-            addArrays(forward, {&x[l], &v[l], &s, &getVMid(l)});
-            addArrays(backward, {&x[l], &v[l], &s, &getGradV(), &sentGradient});
-        }
-        addArrays(backward, {&atoms.force, &atoms.status});
-        for (ComputeKernel kernel : {forward, backward}) {
-            kernel->addArg(atoms.numAtoms);
-            kernel->addArg(); // capacity
-        }
-        backward->addArg(); // scale
-        messageKernels[l] = forward;
-        messageBackwardKernels[l] = backward;
+        else
+            launch.add({&x[l], &v[l], &s, &getVMid(l)});
+        launch.addPairs(atoms.numAtoms);
+        forward[2*l] = launch;
     }
+    for (int l = L-1; l > 0; l--) {
+        Launch launch = createMessage(program, "mlffPainnMessageBackward", l);
+        launch.add({&x[l], &v[l], &s, &getGradV(), &sentGradient, &atoms.force, &atoms.status});
+        launch.addPairs(atoms.numAtoms);
+        launch.scale = launch.reserve();
+        backward[2*(L-1-l)] = launch;
+    }
+    backward[2*(L-1)] = createLast(program, s, getGradV());
 }
 
 void CommonPaiNN::bindNode(ComputeProgram program) {
     for (int l = 0; l < L-1; l++) {
-        ComputeKernel forward = program->createKernel("mlffPainnNode");
-        ComputeKernel backward = program->createKernel("mlffPainnNodeBackward");
-        for (ComputeKernel kernel : {forward, backward}) {
-            kernel->addArg(weights);
-            kernel->addArg(getBlock(l));
-            kernel->addArg(getBlock(l+1));
+        Launch node = createNode(program, "mlffPainnNode");
+        Launch reverse = createNode(program, "mlffPainnNodeBackward");
+        for (Launch* launch : {&node, &reverse}) {
+            launch->add(getBlock(l));
+            launch->add(getBlock(l+1));
         }
-        addArrays(forward, {&s, &getVMid(l), &getPQ(l), &hidden[l], &gate[l], &v[l+1],
-                            &xHidden[l+1], &x[l+1], &scratch});
-        addArrays(backward, {&getVMid(l), &getPQ(l), &hidden[l], &gate[l], &xHidden[l+1],
-                             &sentGradient, &s, &getGradV(), &scratch});
-        for (ComputeKernel kernel : {forward, backward})
-            kernel->addArg(atoms.numAtoms);
-        nodeKernels[l] = forward;
-        nodeBackwardKernels[l] = backward;
+        node.add({&s, &getVMid(l), &getPQ(l), &hidden[l], &gate[l], &v[l+1], &xHidden[l+1],
+                  &x[l+1], &scratch});
+        reverse.add({&getVMid(l), &getPQ(l), &hidden[l], &gate[l], &xHidden[l+1], &sentGradient, &s,
+                     &getGradV(), &scratch});
+        node.add(atoms.numAtoms);
+        reverse.add(atoms.numAtoms);
+        forward[2*l+1] = node;
+        backward[2*(L-2-l)+1] = reverse;
     }
-    ComputeKernel last = program->createKernel("mlffPainnNodeLast");
-    last->addArg(weights);
-    last->addArg(getBlock(L-1));
-    addArrays(last, {&readoutPlan, &readout, &s, &getVMid(L-1), &getPQ(L-1), &hidden[L-1],
-                     &gate[L-1], &readoutHidden, &energies, &atoms.status, &scratch});
-    last->addArg(atoms.numAtoms);
-    device.addReal(last, painn.energy_scale*painn.unit_to_ev);
-    last->addArg(); // forces
-    nodeKernels[L-1] = last;
+    Launch last = createNode(program, "mlffPainnNodeLast");
+    last.add(getBlock(L-1));
+    last.add({&readoutPlan, &readout, &s, &getVMid(L-1), &getPQ(L-1), &hidden[L-1], &gate[L-1],
+              &readoutHidden, &energies, &atoms.status, &scratch});
+    last.add(atoms.numAtoms);
+    addScale(last);
+    forward[2*L-1] = last;
+}
+
+/** Of the last forward kernel: eV per unit of the readout, and whether forces are wanted. */
+void CommonPaiNN::addScale(Launch& launch) {
+    device.addReal(launch.kernel, painn.energy_scale*painn.unit_to_ev);
+    launch.numArgs++;
+    launch.forces = launch.reserve();
+}
+
+void CommonPaiNN::bindFused(ComputeProgram program) {
+    ComputeArray& tableX = (painn.context ? firstX : embedding);
+    for (int l = 0; l < L-1; l++) {
+        Launch launch = createMessage(program, l == 0 ? "mlffPainnFusedFirst" : "mlffPainnFused",
+                                      l);
+        if (l == 0)
+            launch.add({&species, &embedding, &tableX, &weights});
+        else
+            launch.add({&x[l], &v[l], &weights});
+        launch.add(getBlock(l));
+        launch.add(getBlock(l+1));
+        launch.add({&s, &kept[l], &v[l+1], &x[l+1]});
+        if (l == 0) {
+            launch.add({&energies});
+            launch.add((int) MLFF_N_COMPONENTS);
+        }
+        launch.addPairs(atoms.numAtoms);
+        forward[l] = launch;
+    }
+    Launch last = createMessage(program, "mlffPainnFusedLast", L-1);
+    last.add({&x[L-1], &v[L-1], &weights});
+    last.add(getBlock(L-1));
+    last.add({&readoutPlan, &readout, &s, &gradS[0], &gradV[0], &energies, &atoms.status});
+    last.addPairs(atoms.numAtoms);
+    addScale(last);
+    forward[L-1] = last;
+    bindFusedBackward(program);
+}
+
+/** Gradients go to and fro between two sets of arrays. */
+void CommonPaiNN::bindFusedBackward(ComputeProgram program) {
+    int from = 0;
+    for (int l = L-1; l > 0; l--, from = 1-from) {
+        Launch launch = createMessage(program, "mlffPainnFusedBackward", l);
+        launch.add({&x[l], &v[l], &gradS[from], &gradV[from], &weights});
+        launch.add(getBlock(l-1));
+        launch.add(getBlock(l));
+        launch.add({&kept[l-1], &gradS[1-from], &gradV[1-from], &atoms.force, &atoms.status});
+        launch.addPairs(atoms.numAtoms);
+        launch.scale = launch.reserve();
+        backward[L-1-l] = launch;
+    }
+    backward[L-1] = createLast(program, gradS[from], gradV[from]);
 }
 
 void CommonPaiNN::initialize(const CommonPairs& message, const CommonPairs*) {
@@ -426,13 +635,32 @@ void CommonPaiNN::initialize(const CommonPairs& message, const CommonPairs*) {
     defines["FEATURES"] = std::to_string(F);
     defines["SENT"] = std::to_string(sent);
     uploadFilters(defines);
+    fused = chooseFused();
+    shape = (fused ? chooseFusedShape() : chooseNodeShape());
     uploadWeights(defines);
     uploadReadout(defines);
     uploadSpeciesTables();
     allocate();
     updateParameters();
-    bindMessage(compileMessage(defines), message);
-    bindNode(compileNode(defines));
+    compileKernels(defines);
+}
+
+void CommonPaiNN::compileKernels(const KernelDefines& common) {
+    KernelDefines message = common, node = common, both = common;
+    defineMessage(message);
+    defineNode(node);
+    forward.resize(fused ? L : 2*L);
+    backward.resize(fused ? L : 2*L-1);
+    if (fused) {
+        defineMessage(both);
+        defineNode(both);
+        defineFused(both);
+        bindFused(device.compile({painnMessage_cc, painnNode_cc, painnFused_cc}, both));
+    }
+    else {
+        bindMessage(device.compile({painnMessage_cc}, message));
+        bindNode(device.compile({painnNode_cc}, node));
+    }
 }
 
 void CommonPaiNN::updateParameters() {
@@ -443,29 +671,20 @@ void CommonPaiNN::updateParameters() {
 // ---------------------------------------------------------------------------- evaluation
 
 void CommonPaiNN::execute(const CommonRequest& request) {
-    const int n = atoms.numAtoms;
-    if (n == 0)
-        return;
-    const int rows = 4*shape.quarters, nodeBlock = shape.lanes*shape.groups;
-    const int nodeThreads = (n+rows-1)/rows*nodeBlock;
-    const int messageBlock = messageLanes*messageGroups, messageThreads = n*messageBlock;
-    const int capacityIndex[] = {13, 10}, backwardCapacityIndex[] = {12, 13};
-    nodeKernels[L-1]->setArg(15, (int) request.forces);
-    for (int l = 0; l < L; l++) {
-        messageKernels[l]->setArg(capacityIndex[l > 0], pairs->capacity);
-        messageKernels[l]->execute(messageThreads, messageBlock);
-        nodeKernels[l]->execute(nodeThreads, nodeBlock);
-    }
-    if (!request.forces)
+    if (atoms.numAtoms == 0)
         return;
     const double scale = request.weight*painn.energy_scale*painn.unit_to_ev;
-    for (int l = L-1; l >= 0; l--) {
-        const int capacity = backwardCapacityIndex[l > 0];
-        messageBackwardKernels[l]->setArg(capacity, pairs->capacity);
-        device.setReal(messageBackwardKernels[l], capacity+1, scale);
-        messageBackwardKernels[l]->execute(messageThreads, messageBlock);
-        if (l > 0)
-            nodeBackwardKernels[l-1]->execute(nodeThreads, nodeBlock);
+    forward.back().kernel->setArg(forward.back().forces, (int) request.forces);
+    for (vector<Launch>* pass : {&forward, &backward}) {
+        if (pass == &backward && !request.forces)
+            return;
+        for (Launch& launch : *pass) {
+            if (launch.capacity >= 0)
+                launch.kernel->setArg(launch.capacity, pairs->capacity);
+            if (launch.scale >= 0)
+                device.setReal(launch.kernel, launch.scale, scale);
+            launch.kernel->execute(launch.threads, launch.block);
+        }
     }
 }
 

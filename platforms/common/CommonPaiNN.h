@@ -7,14 +7,17 @@
 namespace OpenMM {
 
 /**
- * PaiNN on the device: what platforms/reference/painn computes, in 4 L - 1 launches with forces and
- * 2 L without, for L layers.
+ * PaiNN on the device: what platforms/reference/painn computes, in one of two forms.
  *
  *   message    a block per row sums what the neighbors send            painnMessage.cc
  *   node       a block takes several rows through update and context   painnNode.cc
  *              of the next layer; in the last layer through update and readout, and both in reverse
  *   reverse    the same in reverse order.  Rows gather what they have sent, so that sums have a
  *              fixed order and nothing is kept of a pair.
+ *
+ * Split, these are kernels of their own: 4 L - 1 launches with forces and 2 L without, for L layers.
+ * Fused (painnFused.cc), a block takes its row through messages and node part in one kernel: 2 L
+ * and L launches.  Few rows are fused: see chooseFused().
  */
 class CommonPaiNN : public CommonNetwork {
 public:
@@ -30,24 +33,60 @@ public:
     ComputeArray* getCharges() override;
     size_t getMemory() const override;
 private:
-    /** Threads and local memory of the node kernels. */
+    /** Rows a block, threads and local memory of the node kernels; see painnNode.cc. */
     struct NodeShape {
-        int lanes, groups, quarters, room, join;
+        int rows, width, lanes, groups, block, room, join;
         bool wide;
     };
+    /** A kernel, and the places of arguments that each evaluation sets; -1: it has none. */
+    struct Launch {
+        ComputeKernel kernel;
+        int threads, block;
+        int numArgs = 0, capacity = -1, scale = -1, forces = -1;
+        void add(const std::vector<ComputeArray*>& arrays);
+        void add(int value);
+        void addPairs(int numAtoms);
+        int reserve();
+    };
+    int chooseMessageGroups() const;
     NodeShape chooseNodeShape() const;
+    NodeShape chooseFusedShape() const;
+    /**
+     * Whether kernels are fused.  A block then works for one row and streams a layer's weights
+     * alone; that beats more launches as long as each row has a multiprocessor of its own.  So:
+     * as many rows as there are multiprocessors, at least 64; models of at least two layers (the
+     * second form of one layer would clear the energies while they are added to), of at most 256
+     * features and small enough for local memory.
+     */
+    bool chooseFused() const;
+    int getReadoutWidth(int k) const;
     int getReadoutWidest() const;
+    int getReadoutHidden() const;
+    int getRoom() const;
+    int getKept() const;
+    int getState() const;
+    int getShared() const;
     void uploadFilters(KernelDefines& defines);
     void uploadWeights(KernelDefines& defines);
     void uploadReadout(KernelDefines& defines);
     void uploadSpeciesTables();
     void allocate();
+    void allocateFused();
+    void allocateSplit();
     void initializeReal(ComputeArray& array, size_t size, const char* name);
     void uploadReal(ComputeArray& array, const std::vector<double>& values, const char* name);
-    ComputeProgram compileMessage(KernelDefines defines);
-    ComputeProgram compileNode(KernelDefines defines);
-    void bindMessage(ComputeProgram program, const CommonPairs& message);
+    void defineMessage(KernelDefines& defines) const;
+    void defineNode(KernelDefines& defines) const;
+    void defineFused(KernelDefines& defines) const;
+    void compileKernels(const KernelDefines& common);
+    Launch createMessage(ComputeProgram program, const std::string& name, int layer);
+    Launch createNode(ComputeProgram program, const std::string& name);
+    Launch createLast(ComputeProgram program, ComputeArray& gs, ComputeArray& gv);
+    void addScale(Launch& launch);
+    void bindMessage(ComputeProgram program);
     void bindNode(ComputeProgram program);
+    void bindFused(ComputeProgram program);
+    void bindFusedBackward(ComputeProgram program);
     int getBlock(int layer) const;
     ComputeArray& getFilter(int layer);
     ComputeArray& getPQ(int layer);
@@ -60,8 +99,10 @@ private:
     const int F, L;
     const int sent;                     // blocks of x that are stored: 3 with context, else 1
     const bool channel;
+    const int messageLanes, messageGroups;
+    int numTerms;                       // of the filters
+    bool fused;
     NodeShape shape;
-    int messageLanes, messageGroups;
     const CommonPairs* pairs;
     size_t memory;
 
@@ -76,9 +117,10 @@ private:
     ComputeArray energies;
 
     // of each row; those of a layer have a place for each
-    ComputeArray s;                     // [F]; reverse: its gradient
-    std::vector<ComputeArray> vMid;     // [3][F] v after the messages; one for all if channel
+    ComputeArray s;                     // [F]; reverse, split: its gradient
     std::vector<ComputeArray> v, x;     // [3][F], [sent][F] at the start of layers 1 ...
+    // split
+    std::vector<ComputeArray> vMid;     // [3][F] v after the messages; one for all if channel
     std::vector<ComputeArray> xHidden;  // [F] context of layers 1 ...
     std::vector<ComputeArray> pq;       // [6][F] channel, all layers but the last
     std::vector<ComputeArray> hidden;   // [F] update
@@ -86,9 +128,11 @@ private:
     ComputeArray sentGradient;          // [sent+3][F] reverse; channel: p and q of the last layer
     ComputeArray readoutHidden;
     ComputeArray scratch;               // of blocks, for models too wide for local memory
+    // fused
+    std::vector<ComputeArray> kept;     // what the reverse pass needs, see painnFused.cc
+    ComputeArray gradS[2], gradV[2];    // [F], [3][F] gradients after the messages, to and fro
 
-    std::vector<ComputeKernel> messageKernels, messageBackwardKernels;  // [layer]
-    std::vector<ComputeKernel> nodeKernels, nodeBackwardKernels;        // [layer]
+    std::vector<Launch> forward, backward;
 };
 
 /**

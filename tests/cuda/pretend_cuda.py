@@ -42,12 +42,12 @@ DEVICES = {"75": PRECISIONS, "80": ["single"], "86": ["single"], "90": PRECISION
 
 # Each case must have been run. What OpenMM does by itself there; launches of ours in a force-only
 # step, at most.
-CASES = {"painn": ("empty", 24), "two-painn": ("two-empty", 24), "painn-open": ("empty", 24),
-         "painn-student": ("empty", 24), "painn-solvent": ("solvent", 24),
-         "painn-large": ("large-empty", 24), "aimnet2": ("empty", 48),
-         "aimnet2-split": ("empty", 48), "aimnet2-tf32": ("empty", 48),
-         "aimnet2-open": ("empty", 48), "aimnet2-ewald": ("empty", 48),
-         "aimnet2-pme": ("empty", 48), "aimnet2-large": ("large-empty", 48)}
+CASES = {"painn": ("empty", 11), "two-painn": ("two-empty", 11), "painn-open": ("empty", 9),
+         "painn-student": ("empty", 11), "painn-solvent": ("solvent", 11),
+         "painn-large": ("large-empty", 17), "aimnet2": ("empty", 41),
+         "aimnet2-split": ("empty", 41), "aimnet2-tf32": ("empty", 41),
+         "aimnet2-open": ("empty", 38), "aimnet2-ewald": ("empty", 43),
+         "aimnet2-pme": ("empty", 45), "aimnet2-large": ("large-empty", 42)}
 
 # A library makes the launches of the Fourier transforms.
 WITHOUT_GRAPH = ["aimnet2-pme"]
@@ -63,6 +63,7 @@ BYTES = {("painn-large", "painn"): 26000, ("aimnet2-large", "aimnet2"): 42000}
 # Kernels that take the time: they must be there to be judged.
 HOT = """mlffPainnMessageFirst mlffPainnMessage mlffPainnMessageBackwardFirst
     mlffPainnMessageBackward mlffPainnNode mlffPainnNodeLast mlffPainnNodeBackward
+    mlffPainnFusedFirst mlffPainnFused mlffPainnFusedLast mlffPainnFusedBackward
     mlffAimnet2Conv mlffAimnet2Combine mlffAimnet2ConvReverse mlffAimnet2Update
     mlffAimnet2UpdateReverse mlffDenseForward mlffDenseReverse mlffLongRange mlffCoordination
     mlffCoordinationForces mlffFindPairs mlffMessagePairs mlffSortRows""".split()

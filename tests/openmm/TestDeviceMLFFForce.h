@@ -215,6 +215,40 @@ static void testManyAtoms() {
     }
 }
 
+/*
+ * A molecule so many times over that each time is a region, and that rows are more than
+ * multiprocessors: kernels of PaiNN that are not fused, in every form of the model. Few atoms take
+ * fused ones: all goldens do on PoCL but those of hundreds of atoms.
+ */
+static void testManyRegions() {
+    const int ATOMS = 200;
+    for (const string& path : listGoldens(folder("MLFF_TEST_DATA") + "/painn")) {
+        const Golden g = readGolden(path);
+        const bool small = (g.size() == 6 && !g.periodic);
+        if (!small || g.model == "painn-hcno-distilled")  // testManyAtoms() has it
+            continue;
+        Golden many = g;
+        for (int r = 0; many.size() < ATOMS; r++)
+            for (int i = 0; i < g.size(); i++) {
+                many.region.push_back(r);
+                if (r > 0) {
+                    many.numbers.push_back(g.numbers[i]);
+                    many.positions.push_back(g.positions[i]);
+                    many.forces.push_back(g.forces[i]);
+                }
+            }
+        many.energy *= many.size()/g.size();
+        many.charge.assign(many.size()/g.size(), 0);
+        many.spin.assign(many.size()/g.size(), 1);
+        System system;
+        addParticles(system, many);
+        system.addForce(makeForce(many));
+        Simulation simulation(system, many.positions);
+        const State state = simulation.evaluate();
+        checkGolden(atKeptPositions(many, system), state, "many regions");
+    }
+}
+
 /* TestXMLFFForce single|mixed|double */
 static int runDeviceTests(const string& platform, int argc, char** argv) {
     const string precision = argc > 1 ? argv[1] : "mixed";
@@ -234,6 +268,7 @@ static int runDeviceTests(const string& platform, int argc, char** argv) {
     RUN(testCapacities);
     RUN(testEvaluationModes);
     RUN(testManyAtoms);
+    RUN(testManyRegions);
     return runPlatformTests();
 }
 

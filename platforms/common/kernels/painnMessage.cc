@@ -11,19 +11,25 @@
  *   TERMS          a filter is a sum of TERMS coefficients times functions of the distance:
  *                  the radial basis under the envelope and the bias; with TABLE the powers of the
  *                  place in an interval, whose coefficients stand in rows from 6*interval on
+ *   FILTER_HELD    a thread reads the coefficients of its feature once and keeps them in registers:
+ *                  few terms, no table, F at most LANES
  *   SENT           blocks of x: 3 with context (s, r, v), else 1 (s; r and v are 1)
+ *   STATE_ARG      where a row's sums go: GLOBAL; LOCAL_ARG, where the same kernel takes them on
+ *                  (painnFused.cc)
  *
  * Layouts: x [row][SENT][F], v [row][3][F], filter [TERMS rows][3][F] (blocks s, r, v).
  */
 
 /* --------------------------------------------------------------------------- distances -- */
 
-/* (d+e)/d from 1/(d+e), where u = r/(d+e). */
+/* (d+e)/d, where u = r/(d+e): staged behind the slopes. */
 #ifdef DIR_EPS
-#define PAINN_STRETCH(inverse) (1/(1-DIR_EPS*(inverse)))
+#define SLOPES (TERMS+1)
+#define PAINN_STRETCH(e) (((LOCAL_ARG const real*) slope)[TERMS*PAIRS+e])
 #else
 #define DIR_EPS 0
-#define PAINN_STRETCH(inverse) 1
+#define SLOPES TERMS
+#define PAINN_STRETCH(e) 1
 #endif
 
 /* Cutoff function, and its derivative by d in y. */
@@ -76,8 +82,8 @@ DEVICE real2 painnTerm(real d, real2 envelope, int k, GLOBAL const real* RESTRIC
 
 /*
  * Stage pairs first ... first+PAIRS-1 of row i; those behind the last have zero terms.
- *   term, slope   [TERMS][PAIRS] functions of the distance and their derivatives; slope may be
- *                 left out (derivatives 0)
+ *   term, slope   [TERMS][PAIRS] functions of the distance and their derivatives, [SLOPES][PAIRS];
+ *                 slope may be left out (derivatives 0)
  *   direction     [PAIRS] u = r/(d+eps), 1/(d+eps) in w
  *   sender        [PAIRS] row j
  *   start         [PAIRS] row of the filter's first coefficient
@@ -113,6 +119,10 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
         real inverse = (there ? 1/(d+DIR_EPS) : 0);
         direction[e] = make_real4(r.x*inverse, r.y*inverse, r.z*inverse, inverse);
         sender[e] = (there ? neighbor[place] : i);
+#if SLOPES > TERMS
+        if (derivatives)
+            slope[TERMS*PAIRS+e] = (d+DIR_EPS)/d;
+#endif
 #ifdef TABLE
         start[e] = 6*interval;
 #endif
@@ -121,10 +131,37 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 
 /* ----------------------------------------------------------------------------- filters -- */
 
+/* Registers are to leave room for so many threads on a multiprocessor, where it has 65,536. The
+   filter takes 63 of them. */
+#if defined(__CUDACC__) && !defined(USE_DOUBLE_PRECISION)
+#define PAINN_BOUNDS(threads) __launch_bounds__(BLOCK, threads/BLOCK)
+#else
+#define PAINN_BOUNDS(threads)
+#endif
+
+/* At the top of a kernel: blocks 0 ... blocks-1 of the filter as functions take it, own. */
+#ifdef FILTER_HELD
+#define FILTER_ARG const real*
+#define PAINN_FILTER(blocks) \
+    real own[3*TERMS]; \
+    painnHold(blocks, filter, own);
+
+DEVICE void painnHold(const int blocks, GLOBAL const real* RESTRICT filter, real* own) {
+    int f = min((int) LOCAL_ID%LANES, FEATURES-1);
+#pragma unroll
+    for (int k = 0; k < TERMS; k++)
+#pragma unroll
+        for (int b = 0; b < blocks; b++)
+            own[k*3+b] = filter[(k*3+b)*FEATURES+f];
+}
+#else
+#define FILTER_ARG GLOBAL const real* RESTRICT
+#define PAINN_FILTER(blocks) GLOBAL const real* own = filter;
+#endif
+
 /* The filter's blocks 0 ... blocks-1 of feature f for a quad of pairs, and derivatives by d. */
-DEVICE void painnFilter(const int blocks, const int derivatives,
-        GLOBAL const real* RESTRICT filter, int f, int quad,
-        LOCAL_ARG const real4* RESTRICT term, LOCAL_ARG const real4* RESTRICT slope,
+DEVICE void painnFilter(const int blocks, const int derivatives, FILTER_ARG filter, int f,
+        int quad, LOCAL_ARG const real4* RESTRICT term, LOCAL_ARG const real4* RESTRICT slope,
         LOCAL_ARG const int* RESTRICT start, real4* w, real4* dw) {
     for (int b = 0; b < 3; b++)
         w[b] = dw[b] = make_real4(0, 0, 0, 0);
@@ -133,19 +170,23 @@ DEVICE void painnFilter(const int blocks, const int derivatives,
     GLOBAL const real* c1 = filter+(size_t) start[4*quad+1]*(3*FEATURES)+f;
     GLOBAL const real* c2 = filter+(size_t) start[4*quad+2]*(3*FEATURES)+f;
     GLOBAL const real* c3 = filter+(size_t) start[4*quad+3]*(3*FEATURES)+f;
-#else
-    GLOBAL const real* c0 = filter+f;
 #endif
+#ifdef FILTER_HELD
+#pragma unroll
+#else
 #pragma unroll 2
+#endif
     for (int k = 0; k < TERMS; k++) {
         real4 value = term[k*QUADS+quad];
 #pragma unroll
         for (int b = 0; b < blocks; b++) {
             int at = (k*3+b)*FEATURES;
-#ifdef TABLE
+#if defined(TABLE)
             real4 c = make_real4(c0[at], c1[at], c2[at], c3[at]);
+#elif defined(FILTER_HELD)
+            real c = filter[k*3+b];
 #else
-            real c = c0[at];
+            real c = filter[at+f];
 #endif
             w[b] = w[b]+c*value;
             if (derivatives)
@@ -200,22 +241,21 @@ DEVICE real4 painnReceive(const int first, real ws, real wr, real wv, real4 u, r
     return sum;
 }
 
-#define PAINN_RECEIVE(c, e) { \
-    int j = sender[4*quad+e]; \
-    sum = sum+painnReceive(first, w[0].c, w[1].c, w[2].c, direction[4*quad+e], \
-        painnSent(x, first ? species[j] : j, f), first ? zero : painnVector(v, j, f)); \
-}
+#define PAINN_RECEIVE(c, e) \
+    sum = sum+painnReceive(first, w[0].c, w[1].c, w[2].c, direction[4*quad+e], xj[e], vj[e]);
 
 /*
- * Messages of a layer to row i; s and v after them. In the first layer v is 0, and x and s come
- * from tables by species: x [n_z][SENT][F], embedding [n_z][F].
+ * Messages of a layer to row i. In the first layer v is 0, and x is a table by species
+ * [n_z][SENT][F].
+ *   before    s of the row at the layer's start, [F]
+ *   s, vMid   of the row, after the messages: [F], [3][F]
  */
 DEVICE void painnMessage(const int first, int i, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
-        GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
-        GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
-        GLOBAL real* RESTRICT vMid, LOCAL_ARG real4* RESTRICT term,
+        GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
+        GLOBAL const int* RESTRICT species, GLOBAL const real* before,
+        GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, STATE_ARG real* s,
+        STATE_ARG real* vMid, LOCAL_ARG real4* RESTRICT term,
         LOCAL_ARG real4* RESTRICT direction, LOCAL_ARG real4* RESTRICT sums,
         LOCAL_ARG int* RESTRICT sender, LOCAL_ARG int* RESTRICT start) {
     const real4 zero = make_real4(0, 0, 0, 0);
@@ -231,7 +271,14 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
             int quads = min((count-p+3)/4, QUADS);
             if (f < FEATURES)
                 for (int quad = group; quad < quads; quad += GROUPS) {
-                    real4 w[3], dw[3];
+                    /* what neighbors send is on its way while the filter is computed */
+                    real4 w[3], dw[3], xj[4], vj[4];
+#pragma unroll
+                    for (int e = 0; e < 4; e++) {
+                        int j = sender[4*quad+e];
+                        xj[e] = painnSent(x, first ? species[j] : j, f);
+                        vj[e] = (first ? zero : painnVector(v, j, f));
+                    }
                     painnFilter(first ? 2 : 3, 0, filter, f, quad, term, term, start, w, dw);
                     PAINN_RECEIVE(x, 0)
                     PAINN_RECEIVE(y, 1)
@@ -241,54 +288,58 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
         }
         sum = painnJoin(sum, sums);
         if (group == 0 && f < FEATURES) {
-            size_t own = (size_t) i*FEATURES+f;
-            GLOBAL real* to = vMid+(size_t) i*(3*FEATURES)+f;
             real4 old = (first ? zero : painnVector(v, i, f));
-            s[own] = sum.x+(first ? embedding[(size_t) species[i]*FEATURES+f] : s[own]);
-            to[0] = old.x+sum.y;
-            to[FEATURES] = old.y+sum.z;
-            to[2*FEATURES] = old.z+sum.w;
+            s[f] = sum.x+before[f];
+            vMid[f] = old.x+sum.y;
+            vMid[FEATURES+f] = old.y+sum.z;
+            vMid[2*FEATURES+f] = old.z+sum.w;
         }
     }
 }
 
-/* First layer; also clears the energies, mm_ulong [numEnergies]. */
-KERNEL void mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
+#ifndef FUSED
+
+/* First layer, from s of the species, embedding [n_z][F]; also clears the energies, mm_ulong
+   [numEnergies]. */
+KERNEL void PAINN_BOUNDS(512) mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
         GLOBAL const real* RESTRICT x, GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid,
         GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n, int capacity) {
     PAINN_STAGED
+    PAINN_FILTER(2)
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
-        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
-            species, embedding, x, x, s, vMid, term, direction, sums, sender, start);
+        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+            species, embedding+(size_t) species[i]*FEATURES, x, x, s+(size_t) i*FEATURES,
+            vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
 }
 
 /* Layers behind it; x and v of all rows at the layer's start. */
-KERNEL void mlffPainnMessage(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(512) mlffPainnMessage(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
         GLOBAL real* RESTRICT vMid, int n, int capacity) {
     PAINN_STAGED
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, filter,
-            counts, x, x, v, s, vMid, term, direction, sums, sender, start);
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+            counts, s+(size_t) i*FEATURES, x, v, s+(size_t) i*FEATURES,
+            vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
 }
+
+#endif
 
 /* ----------------------------------------------------------------------------- reverse -- */
 
 /* A row as sender and receiver: its x and v at the layer's start, gradients of s and v after the
    messages; s of the gradient in gv.w. */
-#define PAINN_PAIR(c, e) { \
-    int j = sender[4*quad+e]; \
+#define PAINN_PAIR(c, e) \
     painnPair(first, w[0].c, w[1].c, w[2].c, dw[0].c, dw[1].c, dw[2].c, direction[4*quad+e], \
-        xi, vi, gi, painnSent(x, first ? species[j] : j, f), \
-        first ? zero : painnVector(v, j, f), painnGradient(gs, gv, j, f), &gx, &gvIn, &force); \
-}
+        PAINN_STRETCH(4*quad+e), xi, vi, gi, xj[e], vj[e], gj[e], &gx, &gvIn, &force);
 
 DEVICE real4 painnGradient(GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         int row, int f) {
@@ -305,7 +356,7 @@ DEVICE real4 painnGradient(GLOBAL const real* RESTRICT gs, GLOBAL const real* RE
  *   force += grad_u/(d+e) + (grad_d - (grad_u . u)/(d+e)) r/d
  */
 DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real dr, real dv,
-        real4 u, real4 xi, real4 vi, real4 gi, real4 xj, real4 vj, real4 gj, real4* gx,
+        real4 u, real stretch, real4 xi, real4 vi, real4 gi, real4 xj, real4 vj, real4 gj, real4* gx,
         real4* gvIn, real4* force) {
     real here = painnDot(u, gi), back = -painnDot(u, gj);
     real gradD = ds*(gi.w*xj.x+gj.w*xi.x)+dr*(here*xj.y+back*xi.y);
@@ -317,7 +368,7 @@ DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real 
     }
     real a = wr*xj.y, b = wr*xi.y;
     real4 gradU = make_real4(a*gi.x-b*gj.x, a*gi.y-b*gj.y, a*gi.z-b*gj.z, 0);
-    real radial = (gradD-painnDot(gradU, u)*u.w)*PAINN_STRETCH(u.w);
+    real radial = (gradD-painnDot(gradU, u)*u.w)*stretch;
     *force = *force+make_real4(u.w*gradU.x+radial*u.x, u.w*gradU.y+radial*u.y,
         u.w*gradU.z+radial*u.z, 0);
 }
@@ -325,16 +376,16 @@ DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real 
 /*
  * Reverse of painnMessage() for row i.
  *   gs, gv    gradients of s and v after the messages, all rows
- *   sent      [row][SENT+3][F] gradients of the row's own x, and of its v at the layer's start;
+ *   sent      of the row: gradients of its own x, and of its v at the layer's start, [SENT+3][F];
  *             not in the first layer, before which nothing depends on positions
  *   force     of the row, added scale times
  */
 DEVICE void painnMessageBackward(const int first, int i, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
         GLOBAL const real* RESTRICT v, GLOBAL const real* RESTRICT gs,
-        GLOBAL const real* RESTRICT gv, GLOBAL real* RESTRICT sent, LOCAL_ARG real4* RESTRICT term,
+        GLOBAL const real* RESTRICT gv, STATE_ARG real* sent, LOCAL_ARG real4* RESTRICT term,
         LOCAL_ARG real4* RESTRICT slope, LOCAL_ARG real4* RESTRICT direction,
         LOCAL_ARG real4* RESTRICT sums, LOCAL_ARG int* RESTRICT sender,
         LOCAL_ARG int* RESTRICT start, GLOBAL mm_ulong* RESTRICT forces,
@@ -356,7 +407,14 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
             int quads = min((count-p+3)/4, QUADS);
             if (f0+lane < FEATURES)
                 for (int quad = group; quad < quads; quad += GROUPS) {
-                    real4 w[3], dw[3];
+                    real4 w[3], dw[3], xj[4], vj[4], gj[4];
+#pragma unroll
+                    for (int e = 0; e < 4; e++) {
+                        int j = sender[4*quad+e];
+                        xj[e] = painnSent(x, first ? species[j] : j, f);
+                        vj[e] = (first ? zero : painnVector(v, j, f));
+                        gj[e] = painnGradient(gs, gv, j, f);
+                    }
                     painnFilter(first ? 2 : 3, 1, filter, f, quad, term, slope, start, w, dw);
                     PAINN_PAIR(x, 0)
                     PAINN_PAIR(y, 1)
@@ -368,7 +426,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
             gx = painnJoin(gx, sums);
             gvIn = painnJoin(gvIn, sums);
             if (group == 0 && f0+lane < FEATURES) {
-                GLOBAL real* to = sent+(size_t) i*((SENT+3)*FEATURES)+f;
+                STATE_ARG real* to = sent+f;
                 to[0] = gx.x;
 #if SENT == 3
                 to[FEATURES] = gx.y;
@@ -395,7 +453,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
         addForce(forces, i, n, scale*sums[0].x, scale*sums[0].y, scale*sums[0].z, status);
 }
 
-KERNEL void mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
@@ -403,14 +461,16 @@ KERNEL void mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL mm_ulong* RESTRICT forces, GLOBAL int* RESTRICT status, int n, int capacity,
         real scale) {
     PAINN_STAGED
-    LOCAL real4 slope[TERMS*QUADS];
+    LOCAL real4 slope[SLOPES*QUADS];
+    PAINN_FILTER(2)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            filter, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
+            own, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
             status, n, scale);
 }
 
-KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
+#ifndef FUSED
+KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
@@ -418,9 +478,11 @@ KERNEL void mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL real* RESTRICT sent, GLOBAL mm_ulong* RESTRICT forces,
         GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
     PAINN_STAGED
-    LOCAL real4 slope[TERMS*QUADS];
+    LOCAL real4 slope[SLOPES*QUADS];
+    PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            filter, counts, x, v, gs, gv, sent, term, slope, direction, sums, sender, start,
-            forces, status, n, scale);
+            own, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
+            direction, sums, sender, start, forces, status, n, scale);
 }
+#endif
