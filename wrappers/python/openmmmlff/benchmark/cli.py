@@ -389,7 +389,10 @@ def _record(contender, case, peak):
         record["step_message"] = contender.step_error
     record.update({{"device_mb": "memory_device_mb", "allocated_mb": "memory_torch_mb"}.get(
         key, key): value for key, value in contender.info.items()})
-    if (nodes := devices.nodesOf(record.get("execution"))) is not None:
+    execution = record.get("execution", {})
+    if contender.onDevice and "memory_bytes" in execution:
+        record["memory_force_mb"] = execution["memory_bytes"]/2**20
+    if (nodes := devices.nodesOf(execution)) is not None:
         record["nodes"] = nodes
     if case:
         record.update(contender.checked, memory_mb=contender.memory_mb,

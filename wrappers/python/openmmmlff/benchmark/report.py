@@ -49,8 +49,8 @@ def _ofDevice(contender):
     if "tflops" in contender:
         words += [f"{100*contender['peak_share']:.1f} % of {contender['tflops']:g} TFLOP/s",
                   f"{100*contender['bandwidth_share']:.1f} % of {contender['tb_per_s']:g} TB/s"]
-    if "memory_device_mb" in contender:
-        words.append(f"{contender['memory_device_mb']:.0f} MB there")
+    if _deviceMemory(contender) is not None:
+        words.append(f"{_deviceMemory(contender):.0f} MB there")
     yield f"  {contender['name']}: " + ", ".join(words)
 
 
@@ -67,8 +67,14 @@ def _line(contender, ratios):
     line += f"{contender['memory_mb']:7.0f}{_short(contender['gflops']):>7}" + _peak(contender)
     ratio = [r for r in ratios if r["contender"] == contender["name"] and r["what"] == "forces"]
     if ratio:
-        line += f"{ratio[0]['p50']:6.3g}{ratio[0]['min']:6.3g}"
+        line += "".join(f"{ratio[0][key]:6.{3 if ratio[0][key] >= 1 else 2}g}"
+                        for key in ("p50", "min"))
     print(line)
+
+
+def _deviceMemory(contender):
+    """MB: by the driver, with all that belongs to a process; else what the MLFFForce says."""
+    return contender.get("memory_device_mb", contender.get("memory_force_mb"))
 
 
 def _peak(contender):
@@ -100,7 +106,7 @@ def sweepCase(case):
                      f"{1e-3*step['p50_ns_per_atom']:9.4g}{step['ns_per_day']:9.3g}")
         else:
             line += f"{'-':>9}{'-':>10}{'-':>9}{'-':>9}"
-        device = contender.get("memory_device_mb")
+        device = _deviceMemory(contender)
         line += (f"{contender['memory_mb']:8.0f}{'-' if device is None else f'{device:.0f}':>8}"
                  f"{_short(contender['gflops']):>7}" + _peak(contender))
         print(line)

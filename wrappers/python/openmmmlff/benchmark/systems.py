@@ -144,13 +144,13 @@ def request(system):
     values = {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(),
               "cell": None if system.cell is None else system.cell.tolist()}
     if system.unit is not None:
-        values.update(unit=request(system.unit), copies=list(system.copies))
+        values.update(copied=request(system.unit), copies=list(system.copies))
     return values
 
 
 def systemOf(request):
     cell = None if request["cell"] is None else np.array(request["cell"])
-    unit = systemOf(request["unit"]) if "unit" in request else None
+    unit = systemOf(request["copied"]) if "copied" in request else None
     return System("", np.array(request["numbers"]), np.array(request["positions"]), cell, unit,
                   tuple(request.get("copies", (1, 1, 1))))
 
