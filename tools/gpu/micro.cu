@@ -21,8 +21,8 @@ extern "C" __global__ void emptyProgrammatic() {
 #endif
 }
 
-/* Every block reads all words, a power of two, again and again, past L1. One word is written if all are zero, which
- * they are not. */
+/* Every block reads all words, a power of two, again and again, past L1. One word is written if all
+ * are zero, which they are not. */
 extern "C" __global__ void readWords(const float4* words, u32 count, u32 rounds, float* sink) {
     float4 sum = make_float4(0, 0, 0, 0);
     for (u32 r = 0; r < rounds; r++)

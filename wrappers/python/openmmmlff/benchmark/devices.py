@@ -67,7 +67,8 @@ def parseInfo(info):
 
 def _number(value):
     if not isinstance(value, str):
-        return value if isinstance(value, (int, float, bool, list, dict, type(None))) else str(value)
+        plain = isinstance(value, (int, float, bool, list, dict, type(None)))
+        return value if plain else str(value)
     for kind in (int, float):
         try:
             number = kind(value)

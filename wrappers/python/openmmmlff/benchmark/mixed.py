@@ -40,9 +40,9 @@ class MixedSystems:
         self.positions = np.vstack([positions, ligand.positions + 5*box])
         self.topology = _join(water, ligand, bonds)
         forceField = app.ForceField(WATER_MODEL)
-        self.system = forceField.createSystem(water, nonbondedMethod=app.PME, nonbondedCutoff=CUTOFF,
-                                              constraints=app.HBonds, rigidWater=True,
-                                              removeCMMotion=False)
+        self.system = forceField.createSystem(
+            water, nonbondedMethod=app.PME, nonbondedCutoff=CUTOFF, constraints=app.HBonds,
+            rigidWater=True, removeCMMotion=False)
         _addLigand(self.system, ligand, charges, bonds)
         self.mm = self._write(f"{name}-mm.xml", self.system)
 

@@ -123,8 +123,8 @@ def _ms(value):
 
 def mixed(case):
     weights = ", random weights" if case["weights"] == "random" else ""
-    print(f"\n{case['model']}{weights}: {case['molecule']}, {case['network_atoms']} atoms, in water, "
-          f"{case['atoms']:,} atoms in all, {case['platform']}")
+    print(f"\n{case['model']}{weights}: {case['molecule']}, {case['network_atoms']} atoms, in water"
+          f", {case['atoms']:,} atoms in all, {case['platform']}")
     print(f"{'step, ms':24}{'p50':>9}{'p95':>9}{'min':>9}{'ns/day':>9}")
     for contender in case["contenders"]:
         if contender["status"] != "ok":
@@ -143,8 +143,8 @@ def mixed(case):
 def close(result):
     """What the reader of the table must know."""
     for left in result.get("sweep", {}).get("left_out", []):
-        print(f"{left['model']}, {left['contender']}, from {left['from_atoms']} atoms on not measured: "
-              f"{left['reason']}")
+        print(f"{left['model']}, {left['contender']}, from {left['from_atoms']} atoms on not "
+              f"measured: {left['reason']}")
     contenders = [c for case in result["cases"] for c in case["contenders"] if c["status"] == "ok"]
     overhead = [c["overhead"]["p50_ms"] for c in contenders if "overhead" in c]
     device = next((c for c in contenders if c.get("peak_of") == "device"), None)

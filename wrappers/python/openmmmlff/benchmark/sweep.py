@@ -91,10 +91,9 @@ def perAtom(contender, n_atoms):
 
 def isMemory(message):
     """Whether a message says that memory was not enough."""
-    text = message.lower()
-    return any(words in text for words in ("out of memory", "out_of_memory", "bad_alloc",
-                                           "cannot allocate", "can't allocate", "unable to allocate",
-                                           "out_of_resources", "mem_object_allocation_failure"))
+    words = ("out of memory", "out_of_memory", "bad_alloc", "cannot allocate", "can't allocate",
+             "unable to allocate", "out_of_resources", "mem_object_allocation_failure")
+    return any(word in message.lower() for word in words)
 
 
 def freeMemory():
