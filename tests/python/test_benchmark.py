@@ -381,11 +381,12 @@ def test_left_out(contender, reason):
     assert given is None if reason is None else reason in given
 
 
-def test_out_of_memory():
+def test_out_of_memory_or_time():
     for message in ("CUDA out of memory. Tried to allocate 2 GiB", "std::bad_alloc",
                     "Error creating array x: CUDA_ERROR_OUT_OF_MEMORY (2)"):
-        assert sweep.isMemory(message)
-    assert not sweep.isMemory("Particle coordinate is NaN")
+        assert sweep.outOf(message) == "out of memory"
+    assert sweep.outOf("no answer within 120 s") == "out of time"
+    assert sweep.outOf("Particle coordinate is NaN") == "failed"
 
 
 # ------------------------------------------------------------------ PyTorch on a device

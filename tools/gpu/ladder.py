@@ -253,7 +253,7 @@ class Ladder:
         """Simulations without graphs, with them, with them again."""
         if not (self.package/"openmmmlff").exists():
             return SKIPPED, "there is no Python package: see the stages build and package"
-        return self.run([sys.executable, ROOT/"tools/gpu/same_bits.py",
+        return self.run([sys.executable, ROOT/"tools/gpu/same_bits.py", "--seconds", limit - 30,
                          *self.small["same-bits"]], limit, self.package)
 
     def steps(self, *arguments):
@@ -299,12 +299,12 @@ class Ladder:
         return self.run([sys.executable, "-m", "openmmmlff", "benchmark", *arguments,
                          "--json", self.build/f"{name}.json"], limit, self.package)
 
-    def stage_sweep(self, limit):
-        arguments = ["--sweep", "--platforms", "CUDA", "--minutes", str((limit - 40)/60),
-                     *self.small["sweep"]]
+    def stage_sweep(self, limit, name, *arguments):
+        arguments = ["--sweep", "--platforms", "CUDA", *arguments, *self.small["sweep"],
+                     "--minutes", f"{max(0.1, (min(limit, self.time_left()) - 40)/60):.2f}"]
         if importlib.util.find_spec("matplotlib"):
-            arguments += ["--plot", self.build/"sweep.png"]
-        return self.stage_benchmark(limit, "sweep", *arguments)
+            arguments += ["--plot", self.build/f"{name}.png"]
+        return self.stage_benchmark(limit, name, *arguments)
 
     def stage_profile(self, limit):
         """What a launch of each kernel takes, in a few steps."""
@@ -349,15 +349,16 @@ class Ladder:
         yield "package", 180, self.stage_package, False
         yield "same-bits", 180, self.stage_same_bits, True
         cuda = "--platforms", "CUDA"
-        yield ("timings-quick", 180, lambda limit: self.stage_benchmark(
+        yield ("timings-quick", 240, lambda limit: self.stage_benchmark(
             limit, "timings-quick", "--quick", *cuda, *self.small["timings"]), False)
-        yield "sweep", 300, self.stage_sweep, False
+        yield "sweep", 300, lambda limit: self.stage_sweep(limit, "sweep", "--no-torch"), False
         yield ("mixed", 240, lambda limit: self.stage_benchmark(
             limit, "mixed", "--mixed", *cuda, *self.small["mixed"]), False)
         yield "profile", 180, self.stage_profile, False
         yield "timeline", 90, self.stage_timeline, False
         yield ("timings", 570, lambda limit: self.stage_benchmark(
             limit, "timings", "--no-mixed", *cuda, *self.small["timings"]), False)
+        yield "sweep-torch", 420, lambda limit: self.stage_sweep(limit, "sweep-torch"), False
         ours = ["--kernel-name", "kernel_substring=mlff"]
         yield ("sanitizer", 400, lambda limit: self.stage_sanitizer(
             limit, {"memcheck": [], "racecheck": ours, "synccheck": ours}), False)
@@ -411,11 +412,12 @@ class Ladder:
         for path in self.written:  # under another name, before the device was known
             path.unlink(missing_ok=True)
         self.written = [folder/f"{name}.json", folder/f"{name}.md"]
-        plot = self.build/"sweep.png"
-        if "sweep" in report and plot.exists():
-            self.written.append(folder/f"{name}-sweep.png")
-            shutil.copyfile(plot, self.written[-1])
-            report["plot"] = self.written[-1].name
+        for sweep in ("sweep", "sweep-torch"):  # the last one has more to show
+            plot = self.build/f"{sweep}.png"
+            if sweep in report and plot.exists():
+                report["plot"] = f"{name}-sweep.png"
+                shutil.copyfile(plot, folder/report["plot"])
+        self.written += [folder/report["plot"]] if "plot" in report else []
         text = json.dumps(report, indent=1).replace(str(ROOT), ".")
         self.written[0].write_text(text+"\n")
         self.written[1].write_text(self.markdown(report).replace(str(ROOT), "."))
@@ -441,16 +443,17 @@ class Ladder:
 
 
 # Stages whose whole output is the result.
-SHOWN = ("micro", "steps", "same-bits", "timings-quick", "sweep", "mixed", "timings", "profile")
+SHOWN = ("micro", "steps", "same-bits", "timings-quick", "sweep", "mixed", "timings", "sweep-torch",
+         "profile")
 
 # Stages that leave a JSON file.
-MEASURED = ("micro", "timings-quick", "sweep", "mixed", "timings")
+MEASURED = ("micro", "timings-quick", "sweep", "mixed", "timings", "sweep-torch")
 
 
 def expectations(report):
     """Lines of a table: what was expected of a step, and what was measured, of the platform."""
     measured = {}
-    for stage in ("timings-quick", "timings", "sweep"):  # the last one counts
+    for stage in ("timings-quick", "sweep-torch", "timings", "sweep"):  # the last one counts
         for case in report.get(stage, {}).get("cases", ()):
             for contender in case["contenders"]:
                 if contender["name"] == "CUDA" and "step" in contender:

@@ -5,6 +5,7 @@ For models and systems of the benchmark, alone and (caffeine) in water beside Op
 energy and forces at the start, then steps; positions, velocities and forces at the end.
 
   python same_bits.py [--platform CUDA] [--precisions P ...] [--steps N] [--sizes N ...]
+                      [--seconds S]
 
 Exit status: 0 all the same, 1 not, 77 nothing could be compared.
 """
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import sys
 import tempfile
+import time
 
 import numpy as np
 import openmm
@@ -114,15 +116,21 @@ def main():
     parser.add_argument("--precisions", nargs="+", default=["single", "mixed", "double"])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--sizes", type=int, nargs="+", default=[12, 100, 1000])
+    parser.add_argument("--seconds", type=float, default=float("inf"),
+                        help="begin nothing later than that")
     parser.add_argument("--data", help="as for openmm-mlff benchmark")
     options = parser.parse_args()
-    outcomes = []
+    outcomes, end = [], time.monotonic() + options.seconds
     with tempfile.TemporaryDirectory() as folder:
         for model in (findModel(name, options.data, folder) for name in STANDARD):
             cases = {f"{model.name}, {size}": alone(model, size) for size in options.sizes}
             cases[f"{model.name}, caffeine in water"] = in_water(model, folder)
             for name, (build, positions) in cases.items():
                 for precision in options.precisions:
+                    if time.monotonic() > end:
+                        print(f"{name:36}{precision:8}left out: no time")
+                        outcomes.append(None)
+                        continue
                     try:
                         outcomes.append(compare(name, build, positions, options, precision))
                     except Exception as error:  # of one case; the others are tried all the same

@@ -41,7 +41,7 @@ FULL = Plan(seconds=1.0, count=30, most=3.0, warm_up=0.5, block=0.25, limit=60.0
 QUICK = Plan(seconds=0.2, count=10, most=0.6, warm_up=0.1, block=0.1, limit=15.0,
              device_warm_up=0.5, spin=0.02)
 # --sweep: many sizes, none for long
-SWEEP = replace(FULL, seconds=0.5, count=10, most=2.0, limit=10.0, device_warm_up=1.0)
+SWEEP = replace(FULL, seconds=0.5, count=10, most=2.0, limit=10.0, device_warm_up=0.6)
 QUICK_SWEEP = replace(QUICK, most=0.4, limit=3.0)
 
 

@@ -44,8 +44,8 @@ class Sweep:
                 case = self.benchmark.case(model, sweepSystem(size), compiled, self.plan, wanted)
                 for contender in case["contenders"]:
                     perAtom(contender, case["atoms"])
-                    if contender["status"] == "failed" and isMemory(contender["message"]):
-                        contender["status"] = "out of memory"
+                    if contender["status"] == "failed":
+                        contender["status"] = outOf(contender["message"])
                 self.benchmark.result["cases"].append(case)
                 report.sweepCase(case)
                 if k + 1 < len(self.sizes):
@@ -89,11 +89,13 @@ def perAtom(contender, n_atoms):
         contender["step"]["p50_ns_per_atom"] = 1e6*contender["step"]["p50_ms"]/n_atoms
 
 
-def isMemory(message):
-    """Whether a message says that memory was not enough."""
+def outOf(message):
+    """The status of what failed for want of memory or time, by its message; else "failed"."""
+    if message.startswith(("no answer within", "an evaluation takes longer")):
+        return "out of time"
     words = ("out of memory", "out_of_memory", "bad_alloc", "cannot allocate", "can't allocate",
              "unable to allocate", "out_of_resources", "mem_object_allocation_failure")
-    return any(word in message.lower() for word in words)
+    return "out of memory" if any(word in message.lower() for word in words) else "failed"
 
 
 def freeMemory():
