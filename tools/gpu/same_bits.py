@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 import openmm
+from openmm.app import Element
 
 from openmmmlff import MLFFForce
 from openmmmlff.benchmark.mixed import QUICK_BOX, MixedSystems
@@ -34,7 +35,7 @@ def alone(model, size):
     def build(graphs):
         system, force = openmm.System(), MLFFForce(model.path)
         for number in atoms.numbers.tolist():
-            mass = openmm.app.Element.getByAtomicNumber(number).mass
+            mass = Element.getByAtomicNumber(number).mass
             force.addAtom(system.addParticle(mass), number)
         if atoms.cell is not None:
             system.setDefaultPeriodicBoxVectors(*(0.1*atoms.cell))
