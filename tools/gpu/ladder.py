@@ -296,8 +296,10 @@ class Ladder:
         """openmm-mlff benchmark; its JSON, and its plot, are <name>.json and .png."""
         if not (self.package/"openmmmlff").exists():
             return SKIPPED, "there is no Python package: see the stages build and package"
-        return self.run([sys.executable, "-m", "openmmmlff", "benchmark", *arguments,
-                         "--json", self.build/f"{name}.json"], limit, self.package)
+        outcome, text = self.run([sys.executable, "-m", "openmmmlff", "benchmark", *arguments,
+                                  "--json", self.build/f"{name}.json"], limit, self.package)
+        progress = re.compile(r".* \.\.\.$\n", re.M)
+        return outcome, progress.sub("", text) if outcome == PASSED else text
 
     def stage_sweep(self, limit, name, *arguments):
         arguments = ["--sweep", "--platforms", "CUDA", *arguments, *self.small["sweep"],

@@ -61,7 +61,7 @@ def _line(contender, ratios):
     forces, step = contender["forces"], contender.get("step")
     line = f"{contender['name']:15}" + _three(forces)
     if step:
-        line += _ms(step["p50_ms"]) + _ms(step["p95_ms"]) + f"{step['ns_per_day']:8.3g}"
+        line += _ms(step["p50_ms"]) + _ms(step["p95_ms"]) + f"{_perDay(step):>8}"
     else:
         line += f"{'-':>9}{'-':>9}{'-':>8}"
     line += f"{contender['memory_mb']:7.0f}{_short(contender['gflops']):>7}" + _peak(contender)
@@ -79,6 +79,11 @@ def _deviceMemory(contender):
 
 def _peak(contender):
     return f"{100*contender['peak_share']:6.1f}" if "peak_share" in contender else f"{'-':>6}"
+
+
+def _perDay(step):
+    value = step["ns_per_day"]
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _short(value):
@@ -103,7 +108,7 @@ def sweepCase(case):
         line += f"{contender.get('nodes', '-'):>6}"
         if step:
             line += (_ms(step["p50_ms"]) + f"{_ms(step['p95_ms']):>10}"
-                     f"{1e-3*step['p50_ns_per_atom']:9.4g}{step['ns_per_day']:9.3g}")
+                     f"{1e-3*step['p50_ns_per_atom']:9.4g}{_perDay(step):>9}")
         else:
             line += f"{'-':>9}{'-':>10}{'-':>9}{'-':>9}"
         device = _deviceMemory(contender)
@@ -131,7 +136,7 @@ def mixed(case):
             print(f"{contender['name']:24}{contender['message']}"[:100])
             continue
         step = contender["step"]
-        print(f"{contender['name']:24}{_three(step)}{step['ns_per_day']:9.3g}")
+        print(f"{contender['name']:24}{_three(step)}{_perDay(step):>9}")
     rows = {"network_in_system": "mixed - force field",
             "beyond_network_alone": "... - network alone"}
     for key, name in rows.items() if case["coupling_ms"] else ():
