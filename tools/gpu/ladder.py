@@ -319,7 +319,7 @@ class Ladder:
                 [tool, "--csv", "--print-units", "base", "--target-processes", "all",
                  "--kernel-name", "regex:mlff", "--metrics", ",".join(METRICS),
                  *self.steps("3", "single", case)], limit-(time.monotonic()-begin),
-                MLFF_SHARED=str(self.build))
+                MLFF_SHARED=str(self.build), MLFF_DEVICE_GRAPH="0")
             if outcome != PASSED:
                 return (SKIPPED if "ERR_NVGPUCTRPERM" in found or "LibraryNotLoaded" in found
                         else outcome), text+found[-3000:]
@@ -332,6 +332,7 @@ class Ladder:
         if tool is None:
             return SKIPPED, "there is no nsys"
         return self.run([tool, "profile", "--stats", "true", "--force-overwrite", "true",
+                         "--cuda-graph-trace", "node",
                          "--output", self.build/"timeline",
                          *self.steps("200", "single", "painn", "aimnet2")],
                         limit, MLFF_SHARED=str(self.build))
