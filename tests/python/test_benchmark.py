@@ -8,7 +8,8 @@ import pytest
 from conftest import DATA, ROOT
 from openmmmlff import cli, knownModels, modelInfo
 from openmmmlff.benchmark import cli as benchmarkCli
-from openmmmlff.benchmark import devices, measure, mixed, models, sweep, systems, worker
+from openmmmlff.benchmark import (devices, measure, mixed, models, report, sweep, systems,
+                                  worker)
 from openmmmlff.convert import safetensors_file
 
 TINY = ["--quick", "--sizes", "12", "--threads", "1"]
@@ -463,6 +464,17 @@ def test_operations():
         least, plain = models.countOperations(config, 1000, 1000*neighbors)
         assert plain/1e9 == pytest.approx(mflop, rel=1e-6)
         assert 0.05*plain < least < plain
+
+
+def test_wrong_forces(capsys):
+    """They are called wrong, however quick."""
+    contender = {"name": "CUDA", "status": "ok", "force_error_relative": 0.02}
+    assert measure.isWrong(contender)
+    assert not measure.isWrong({**contender, "force_error_relative": 5e-3})
+    assert not measure.isWrong({"status": "failed"})
+    report.close({"cases": [{"model": "m", "atoms": 12, "contenders": [contender]}],
+                  "peak_gflops": [1.0], "load_average": [0.0]})
+    assert "WRONG: CUDA, m, 12 atoms: forces differ by 2.0e-02" in capsys.readouterr().out
 
 
 def test_statistics():

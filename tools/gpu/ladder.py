@@ -480,12 +480,12 @@ def expectations(report):
 def summary(name, row):
     """What a stage found, in one line."""
     wanted = (r"goldens|simulations,|graphs change|no test of kernels|left out: |ERROR SUMMARY|"
-              r"RACECHECK SUMMARY|checks,|device:|skipped:|not tried|"
+              r"RACECHECK SUMMARY|checks,|^device:|skipped:|not tried|"
               r"there is no|No such file|no wheels|has no openmm|MLFF_PYTHON=|wheels:")
     found = [line.strip() for line in row["output"].splitlines() if re.search(wanted, line)]
     if name == "device" and row["outcome"] == PASSED:
         found = row["output"].strip().splitlines()[1:2]
-    return "; ".join(found[:8]).replace("|", "/")
+    return "; ".join(" ".join(line.split()) for line in found[:8]).replace("|", "/")
 
 
 def kernel_table(case, text):

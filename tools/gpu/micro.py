@@ -169,6 +169,7 @@ class Device:
 
     def upload(self, pointer, data):
         self("cuMemcpyHtoD_v2", pointer, data, ctypes.c_size_t(len(data)))
+        self("cuCtxSynchronize")  # our stream does not wait for the copy by itself
 
     def wait(self):
         self("cuStreamSynchronize", self.stream)
@@ -194,7 +195,10 @@ class Device:
         return statistics.median(times)
 
     def captured(self, function):
-        """A function that launches the graph of what another queues."""
+        """A function that launches the graph of what another queues; once before without a graph:
+        no kernel is loaded while the stream is captured."""
+        function()
+        self.wait()
         self("cuStreamBeginCapture_v2", self.stream, 1)
         graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
         try:

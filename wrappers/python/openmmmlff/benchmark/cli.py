@@ -84,9 +84,8 @@ def run(args):
     if args.plot:
         report.plot(result, args.plot)
     report.close(result)
-    failed = [c for case in result["cases"] + result["mixed"] for c in case["contenders"]
-              if c["status"] == "failed"]
-    return 1 if failed else 0
+    contenders = [c for case in result["cases"] + result["mixed"] for c in case["contenders"]]
+    return 1 if any(c["status"] == "failed" or measure.isWrong(c) for c in contenders) else 0
 
 
 def _check(args):

@@ -15,6 +15,7 @@ from openmmmlff.evaluate import EvaluationError
 
 SLOW = 2.0          # s; of an evaluation: from here on no further warm-up, and no step
 STABLE = 0.1        # change of the median from one block to the next at which warm-up ends
+WRONG = 1e-2        # of the largest force: above it a contender's forces are wrong, not inexact
 PAUSE = 0.02        # s between two contenders: threads that wait in a loop go to sleep
 STEP_SIZE_FS = 1.0  # of a step, for ns/day
 
@@ -207,6 +208,11 @@ def statistics(times, warm_up):
     return {"p50_ms": float(np.percentile(times, 50)), "p95_ms": float(np.percentile(times, 95)),
             "min_ms": min(times), "mean_ms": float(np.mean(times)), "n": len(times),
             "n_warm_up": warm_up}
+
+
+def isWrong(record):
+    """Whether a contender of the JSON computes something else than what it is compared with."""
+    return record.get("force_error_relative", 0) > WRONG
 
 
 def nsPerDay(statistics):

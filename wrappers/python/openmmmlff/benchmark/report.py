@@ -1,6 +1,8 @@
 """Table on stdout, progress on stderr, plot."""
 import sys
 
+from openmmmlff.benchmark.measure import isWrong
+
 HEAD = (f"{'':15}{'energy + forces, ms':^27}{'step, ms':^18}{'ns/':>8}{'memory':>7}{'GFLOP':>7}"
         f"{'% of':>6}{'times ours':>12}\n"
         f"{'':15}{'p50':>9}{'p95':>9}{'min':>9}{'p50':>9}{'p95':>9}{'day':>8}{'MB':>7}{'/s':>7}"
@@ -162,6 +164,11 @@ def close(result):
         worst = max(contenders, key=lambda c: c["force_error_relative"])
         print("Largest difference between forces: "
               f"{worst['force_error_relative']:.1e} of the largest force ({worst['name']}).")
+    for case in result["cases"]:
+        for c in case["contenders"]:
+            if isWrong(c):
+                print(f"WRONG: {c['name']}, {case['model']}, {case['atoms']} atoms: forces differ "
+                      f"by {c['force_error_relative']:.1e} of the largest")
     if device:
         print("Steps on a device: the mean of a block of steps between two waits; GFLOP/s by the "
               "step.")
