@@ -139,6 +139,10 @@ def mixed(case):
             continue
         step = contender["step"]
         print(f"{contender['name']:24}{_three(step)}{_perDay(step):>9}")
+    if case["coupling_ms"]:
+        field, mixed, _ = (c["step"] for c in case["contenders"])
+        print(f"{'mixed / force field':24}{mixed['p50_ms']/field['p50_ms']:9.3f}{'':9}"
+              f"{mixed['min_ms']/field['min_ms']:9.3f}")
     rows = {"network_in_system": "mixed - force field",
             "beyond_network_alone": "... - network alone"}
     for key, name in rows.items() if case["coupling_ms"] else ():
