@@ -374,10 +374,14 @@ def test_planned_sizes():
      "would take about 12 s, the limit is 10 s"),
     ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 1e9, "memory_import_mb": 100},
      "MB are free"),
+    ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 200, "memory_import_mb": 100,
+      "memory_device_mb": 41000}, "80000 MB of the device's 80000 MB"),
+    ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 200, "memory_import_mb": 100,
+      "memory_device_mb": 38000}, None),
     ({"status": "failed", "message": "no"}, "no")])
 def test_left_out(contender, reason):
     found = sweep.Sweep.__new__(sweep.Sweep)
-    found.plan, found.device_total = measure.SWEEP, None
+    found.plan, found.device_total = measure.SWEEP, 80000
     given = found._tooLarge(contender, 2.0)
     assert given is None if reason is None else reason in given
 

@@ -387,7 +387,7 @@ def _record(contender, case, peak):
         record["step"]["steps_per_time"] = contender.steps_in_block
     if contender.step_error:
         record["step_message"] = contender.step_error
-    record.update({{"device_mb": "memory_device_mb", "allocated_mb": "memory_torch_mb"}.get(
+    record.update({{"device_mb": "memory_device_mb", "reserved_mb": "memory_torch_mb"}.get(
         key, key): value for key, value in contender.info.items()})
     execution = record.get("execution", {})
     if contender.onDevice and "memory_bytes" in execution:

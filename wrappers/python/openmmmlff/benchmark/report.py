@@ -75,8 +75,12 @@ def _line(contender, ratios):
 
 
 def _deviceMemory(contender):
-    """MB: by the driver, with all that belongs to a process; else what the MLFFForce says."""
-    return contender.get("memory_device_mb", contender.get("memory_force_mb"))
+    """MB: by the driver, all that came with a contender; else what the MLFFForce, or PyTorch's
+    allocator, says."""
+    for key in ("memory_device_mb", "memory_force_mb", "memory_torch_mb"):
+        if key in contender:
+            return contender[key]
+    return None
 
 
 def _peak(contender):

@@ -6,6 +6,7 @@ from openmmmlff.benchmark import devices, measure, report
 from openmmmlff.benchmark.systems import SWEEP, sweepSystem
 
 HOST_SHARE, DEVICE_SHARE = 0.8, 0.95    # of the memory that a size may take
+FIXED = 1000.0      # MB on a device at most that are the same for all sizes
 
 
 def plannedSizes(max_atoms):
@@ -76,9 +77,8 @@ class Sweep:
         available = freeMemory()
         if available and own > HOST_SHARE*available:
             return f"it would need about {own:.0f} MB, {available:.0f} MB are free"
-        own = contender.get("memory_device_mb", 0)*ratio
-        # small systems: most of it is the same for all sizes
-        if self.device_total and own > 3*DEVICE_SHARE*self.device_total:
+        own = (contender.get("memory_device_mb", 0) - FIXED)*ratio
+        if self.device_total and own > DEVICE_SHARE*self.device_total:
             return f"it would need about {own:.0f} MB of the device's {self.device_total:.0f} MB"
         return None
 

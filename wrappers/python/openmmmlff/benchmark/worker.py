@@ -191,6 +191,9 @@ class TorchCase:
         self.case, self.kind = case, case["kind"]
         self.device = torch.device(case["device"])
         self.queues = self.device.type != "cpu"
+        if self.queues:     # the process may have had a case before
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
         self.positions = np.array(case["positions"])
         self.moved = _displaced(self.positions)
         self.module, self.called = self._module(case)
@@ -308,7 +311,7 @@ class TorchCase:
             return {}
         cuda = self.torch.cuda
         return {"device": cuda.get_device_name(self.device),
-                "allocated_mb": cuda.max_memory_allocated(self.device)/2**20}
+                "reserved_mb": cuda.max_memory_reserved(self.device)/2**20}
 
 
 # ------------------------------------------------------------------ timings
@@ -399,7 +402,8 @@ class Worker:
 
     def __init__(self):
         self.case = None
-        self.device_base = None     # MB in use before, of NVIDIA's devices
+        # MB in use on NVIDIA's devices before the case, and by it, before the next contender begins
+        self.device_base = self.device_mb = None
 
     def answer(self, request):
         return getattr(self, "_" + request["do"])(request)
@@ -419,10 +423,9 @@ class Worker:
         _forgetPeak()
         base = memory()
         self.case = None
-        # of the first case: what stays on the device from one to the next is part of all
-        if self.device_base is None and "CUDA" in (request["platform"],
-                                                   request.get("device", "").upper()):
-            self.device_base = devices.usedMemory()
+        on_nvidia = not request["torch"] and request["platform"] == "CUDA"
+        self.device_base = devices.usedMemory() if on_nvidia else None
+        self.device_mb = None
         self.case = kind(request)
         return {"base_mb": base}
 
@@ -430,6 +433,9 @@ class Worker:
         begin = time.perf_counter()
         energy, forces = self.case.check()
         seconds = time.perf_counter() - begin
+        if self.device_base is not None and self.device_mb is None:
+            used = devices.usedMemory()
+            self.device_mb = None if used is None else used - self.device_base
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
             raise ValueError("the energy or a force is not finite")
         return {"energy": energy, "forces": np.asarray(forces, dtype=float).tolist(),
@@ -448,8 +454,8 @@ class Worker:
 
     def _memory(self, request):
         found = {"mb": memory(), **self.case.info()}
-        if self.device_base is not None:
-            found["device_mb"] = devices.usedMemory() - self.device_base
+        if self.device_mb is not None:
+            found["device_mb"] = self.device_mb
         return found
 
 
