@@ -299,7 +299,7 @@ class Ladder:
         outcome, text = self.run([sys.executable, "-m", "openmmmlff", "benchmark", *arguments,
                                   "--json", self.build/f"{name}.json"], limit, self.package)
         progress = re.compile(r".* \.\.\.$\n", re.M)
-        return outcome, progress.sub("", text) if outcome == PASSED else text
+        return outcome, text if outcome == TIMED_OUT else progress.sub("", text)
 
     def stage_sweep(self, limit, name, *arguments):
         arguments = ["--sweep", "--platforms", "CUDA", *arguments, *self.small["sweep"],
@@ -437,8 +437,10 @@ class Ladder:
         if "plot" in report:
             lines += ["", f"![a step's time by atoms]({report['plot']})"]
         for name, row in self.results.items():
-            if name in SHOWN and row["outcome"] == PASSED:
-                lines += ["", f"## {name}", "", "```", row["output"].strip(), "```"]
+            if name in SHOWN and row["outcome"] == PASSED or (
+                    name in MEASURED and row["outcome"] == FAILED):
+                heading = name if row["outcome"] == PASSED else f"{name}: {row['outcome']}"
+                lines += ["", f"## {heading}", "", "```", row["output"].strip(), "```"]
             elif row["outcome"] in (FAILED, TIMED_OUT):
                 lines += ["", f"## {name}: {row['outcome']}", "", "```",
                           *row["output"].strip().splitlines()[-40:], "```"]
