@@ -53,6 +53,26 @@ class AIMNet2(torch.nn.Module):
         return (periodic, _integers(numbers), *_matrix(len(numbers), *find(self.cutoff)),
                 _integers(far[0]), _integers(far[1]), _floats(far[2]), *d3)
 
+    def padded(self, graph, share=0.15):
+        """The same with room for more neighbors, so that shapes stay when neighbors change.
+
+        The matrix gets masked columns. Without a box, Coulomb and D3 go over all pairs, and their
+        number stays; with one, they get pairs of an atom with itself at the cutoff, where
+        all of it is zero.
+        """
+        periodic, numbers, neighbor, mask, shift, i, j, far_shift, *d3 = graph
+        columns = math.ceil(share*neighbor.shape[1]) + 2
+        n = len(numbers)
+        itself = torch.arange(n)[:, None].expand(n, columns)
+        graph = (periodic, numbers, torch.cat([neighbor, itself], dim=1),
+                 torch.cat([mask, mask.new_zeros(n, columns)], dim=1),
+                 torch.cat([shift, shift.new_ones(n, columns, 3)], dim=1))
+        extra = math.ceil(share*len(i)) + 32 if periodic else 0
+        itself = i.new_full((extra,), n - 1)
+        at = far_shift.new_tensor([DSF_CUTOFF, 0, 0]).expand(extra, 3)
+        far = torch.cat([i, itself]), torch.cat([j, itself]), torch.cat([far_shift, at])
+        return (*graph, *far, *(self.d3.padded(d3, extra) if self.d3 else ()))
+
     def constant(self, numbers):
         """What is added to the energy whatever the positions are, in double precision."""
         return float(self.shifts[numbers].sum())
@@ -175,6 +195,14 @@ class Dispersion(torch.nn.Module):
         return (_floats(self.cn[rows]), _floats(self.c6[rows].transpose(0, 1, 3, 2)),
                 _integers(i*len(self.row) + rows[j]), _floats(rcov[i] + rcov[j]), _floats(ratio),
                 _floats(r0))
+
+    @staticmethod
+    def padded(graph, extra):
+        """With room for more pairs; radii below zero: such a pair counts as no neighbor."""
+        cn, c6, of_pair, *values = graph
+        fill = -1e4, 1.0, 1.0   # rcov, ratio, r0
+        return (cn, c6, torch.cat([of_pair, of_pair.new_zeros(extra)]),
+                *(torch.cat([v, v.new_full((extra,), f)]) for v, f in zip(values, fill)))
 
     def forward(self, d, n, i, j, cn_reference, c6_reference, of_pair, rcov, ratio, r0):
         d3 = self.settings

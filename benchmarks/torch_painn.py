@@ -33,6 +33,21 @@ class PaiNN(torch.nn.Module):
         return (torch.tensor(numbers, dtype=torch.int64), torch.tensor(i, dtype=torch.int64),
                 torch.tensor(j, dtype=torch.int64), torch.tensor(shift, dtype=torch.float32))
 
+    def padded(self, graph, share=0.15):
+        """The same with room for more pairs, so that shapes stay when neighbors change.
+
+        What is added lies at twice the cutoff, from an atom to itself, where the filters' envelope
+        is zero. One on the radial functions alone leaves the filters' biases: there, the last
+        tensor tells the pairs that count.
+        """
+        numbers, i, j, shift = graph
+        extra = math.ceil(share*len(i)) + 32
+        itself = i.new_full((extra,), len(numbers) - 1)
+        far = shift.new_tensor([2*self.config["cutoff"], 0, 0]).expand(extra, 3)
+        real = torch.cat([shift.new_ones(len(i), 1), shift.new_zeros(extra, 1)])
+        return (numbers, torch.cat([i, itself]), torch.cat([j, itself]), torch.cat([shift, far]),
+                *([real] if self.config["envelope_on"] == "rbf" else []))
+
     def constant(self, numbers):
         """What is added to the energy whatever the positions are, in double precision."""
         constant = self.config["energy_shift"]*len(numbers)
@@ -40,8 +55,9 @@ class PaiNN(torch.nn.Module):
             constant += self.atomref.astype(float)[numbers].sum()
         return float(constant)
 
-    def forward(self, positions, numbers, i, j, shift):
-        """Energy without the constant, in the model's unit, of positions [N, 3] in angstrom."""
+    def forward(self, positions, numbers, i, j, shift, real=None):
+        """Energy without the constant, in the model's unit, of positions [N, 3] in angstrom;
+        real [E, 1]: factor of each pair, 1 or 0."""
         config = self.config
         r = positions.index_select(0, j) - positions.index_select(0, i) + shift
         d = r.norm(dim=1)
@@ -50,7 +66,7 @@ class PaiNN(torch.nn.Module):
         s = self._tensor("embedding").index_select(0, numbers)
         v = s.new_zeros(len(s), 3, s.shape[1])
         for l in range(config["n_layers"]):
-            s, v = self._message(l, s, v, i, j, u, phi, fc)
+            s, v = self._message(l, s, v, i, j, u, self._filters(l, phi, fc, real))
             s, v = self._update(l, s, v)
         return self._readout(s).sum()*config["energy_scale"]
 
@@ -71,17 +87,18 @@ class PaiNN(torch.nn.Module):
             fc = (1 - (p + 1)*(p + 2)/2*x**p + p*(p + 2)*x**(p + 1) - p*(p + 1)/2*x**(p + 2))
         return (fc*(x < 1))[:, None]
 
-    def _filters(self, l, phi, fc):
+    def _filters(self, l, phi, fc, real):
         """[E, 3F]"""
         layer = 0 if self.config["shared_filters"] else l
         inside = self.config["envelope_on"] == "rbf"
         w = self._linear(f"layer.{layer}.filter", 0, phi*fc if inside else phi)
         if self.config["filter_layers"] == 2:
             w = self._linear(f"layer.{layer}.filter", 1, silu(w))
-        return w if inside else w*fc
+        if inside:
+            return w if real is None else w*real
+        return w*fc
 
-    def _message(self, l, s, v, i, j, u, phi, fc):
-        w = self._filters(l, phi, fc)
+    def _message(self, l, s, v, i, j, u, w):
         if self.config["context"]:
             name = f"layer.{self._shared(l)}.ctx"
             x = self._linear(name, 1, silu(self._linear(name, 0, s)))

@@ -8,7 +8,8 @@ import pytest
 from conftest import DATA, ROOT
 from openmmmlff import cli, knownModels, modelInfo
 from openmmmlff.benchmark import cli as benchmarkCli
-from openmmmlff.benchmark import models, systems
+from openmmmlff.benchmark import (devices, measure, mixed, models, report, sweep, systems,
+                                  worker)
 from openmmmlff.convert import safetensors_file
 
 TINY = ["--quick", "--sizes", "12", "--threads", "1"]
@@ -25,7 +26,7 @@ def checkStatistics(found, keys=frozenset()):
 def checkContender(contender):
     assert contender["status"] == "ok", contender["message"]
     checkStatistics(contender["forces"])
-    checkStatistics(contender["step"], {"ns_per_day"})
+    checkStatistics(contender["step"], {"ns_per_day", "steps_per_time"})
     assert contender["step"]["ns_per_day"] == pytest.approx(86.4/contender["step"]["mean_ms"])
     assert 0 < contender["memory_import_mb"] <= contender["memory_mb"]
     assert contender["force_error_relative"] < 1e-4
@@ -69,13 +70,15 @@ def test_tiny_run(command, tmp_path):
         assert (tmp_path/"b.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_molecule_in_water(command, tmp_path):
-    status, out, err = command("benchmark", *TINY, "--models", "painn-hcno", "--platforms", "CPU",
-                               "--no-torch", "--json", "b.json")
+def test_molecules_in_water(command, tmp_path):
+    status, out, err = command("benchmark", "--quick", "--mixed", "--models", "painn-hcno",
+                               "--platforms", "CPU", "--threads", 1, "--json", "b.json")
     assert status == 0, err
-    case, = json.loads((tmp_path/"b.json").read_text())["mixed"]
-    assert (case["model"], case["platform"], case["network_atoms"]) == ("painn-hcno", "CPU", 22)
-    assert case["atoms"] > 1000 and f"{case['atoms']:,} atoms in all" in out
+    result = json.loads((tmp_path/"b.json").read_text())
+    case, = result["mixed"]
+    assert (case["model"], case["platform"], case["network_atoms"]) == ("painn-hcno", "CPU", 24)
+    assert case["molecule"] == "caffeine" and result["cases"] == []
+    assert 2400 < case["atoms"] < 2800 and f"{case['atoms']:,} atoms in all" in out
     assert [c["name"] for c in case["contenders"]] == ["force field alone", "mixed",
                                                        "network alone"]
     for key in ("p50", "min"):
@@ -83,6 +86,43 @@ def test_molecule_in_water(command, tmp_path):
         coupling = case["coupling_ms"]
         assert coupling["network_in_system"][key] == pytest.approx(mixed - field)
         assert coupling["beyond_network_alone"][key] == pytest.approx(mixed - field - alone)
+
+
+def test_sweep(command, tmp_path):
+    """Sizes up to --max-atoms; a step on a device in blocks, where there is one."""
+    plot = ["--plot", "b.png"] if importlib.util.find_spec("matplotlib") else []
+    status, out, err = command("benchmark", "--sweep", "--quick", "--max-atoms", 30, "--models",
+                               SMALL_MODEL, "--platforms", "CPU", "--threads", 1, "--no-torch",
+                               "--json", "b.json", *plot)
+    assert status == 0, err
+    assert max(map(len, out.splitlines())) <= 100
+    result = json.loads((tmp_path/"b.json").read_text())
+    assert result["sweep"] == {"sizes": [12, 24], "left_out": []} and result["mixed"] == []
+    assert [case["atoms"] for case in result["cases"]] == [12, 24]
+    for case in result["cases"]:
+        contender, = case["contenders"]
+        step = contender["step"]
+        assert step["p50_ns_per_atom"] == pytest.approx(1e6*step["p50_ms"]/case["atoms"])
+        assert contender["execution"]["platform"] == "CPU"
+    if plot:
+        assert (tmp_path/"b.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_steps_on_a_device(tmp_path):
+    """Blocks of steps between two waits, of a Context that stands for one on a device."""
+    request = systems.request(systems.sweepSystem(12))
+    case = worker.OpenMMCase({**request, "model": str(SMALL_MODEL), "platform": "CPU",
+                              "threads": 1})
+    case.check()
+    waits, steps = [], []
+    case.wait = lambda wait=case.wait: (waits.append(len(steps)), wait())[1]
+    case.step = lambda n, step=case.step: (steps.append(n), step(n))[1]
+    found = worker._blocks(case, {"seconds": 0.02, "count": 3})
+    # the first step and a guess at its time, then: anew, a block
+    assert steps[:2] == [1, 2] and steps[2::2] == [1]*len(found["ms"])
+    assert set(steps[3::2]) == {found["steps"]} and 1 <= found["steps"] <= worker.BLOCK_STEPS
+    assert waits == list(range(1, len(steps) + 1))
+    assert all(t > 0 for t in found["ms"]) and len(found["ms"]) >= 3
 
 
 @pytest.mark.parametrize("name", ["painn-128x3", "student-427k", "aimnet2"])
@@ -134,7 +174,8 @@ def test_help(command):
     status, out, _ = command("benchmark", "--help")
     assert status == 0
     for option in ("--quick", "--models", "--sizes", "--platforms", "--threads", "--no-torch",
-                   "--json", "--plot", "--data", "--peers"):
+                   "--json", "--plot", "--data", "--peers", "--sweep", "--mixed", "--max-atoms",
+                   "--minutes"):
         assert option in out
     for name in models.STANDARD:
         assert name in out
@@ -147,6 +188,10 @@ def test_help(command):
     (["--threads", "0"], "--threads 0"),
     (["--json", "missing/b.json"], "--json missing/b.json"),
     (["--data", "missing"], "--data missing"),
+    (["--max-atoms", "100"], "--max-atoms goes with --sweep"),
+    (["--minutes", "1"], "--minutes goes with --sweep"),
+    (["--sweep"], "not with --sizes"),
+    (["--mixed"], "not with --sizes"),
 ])
 def test_refused(command, arguments, message):
     """One line before anything is measured."""
@@ -154,6 +199,17 @@ def test_refused(command, arguments, message):
     assert status == 1 and out == ""
     assert err.startswith("openmm-mlff benchmark: ") and len(err.splitlines()) == 1
     assert message in err
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--sweep", "--max-atoms", "5"], "--max-atoms 5: expected at least 12"),
+    (["--sweep", "--minutes", "0"], "--minutes 0: expected more than 0"),
+    (["--sweep", "--mixed"], "not with --mixed"),
+    (["--mixed", "--no-mixed"], "not with --no-mixed"),
+])
+def test_refused_together(command, arguments, message):
+    status, out, err = command("benchmark", "--quick", *arguments)
+    assert status == 1 and out == "" and len(err.splitlines()) == 1 and message in err
 
 
 def test_size_refused(command):
@@ -176,6 +232,195 @@ def test_built_in_systems(size):
     assert (bonds[~heavy] == 1).all()
     again, = systems.systemsOfSize(size)
     assert np.array_equal(system.positions, again.positions)
+
+
+@pytest.mark.parametrize("size", systems.SWEEP)
+def test_systems_of_the_sweep(size):
+    """Their numbers of atoms, the density of water, and no two atoms in one place."""
+    system = systems.sweepSystem(size)
+    assert system.size == len(system.positions) and abs(system.size - size) <= 0.02*size
+    if system.unit is None:
+        i, j, shift = systems.findPairs(system, 1.4)
+        assert np.linalg.norm(system.positions[j] + shift - system.positions[i], axis=1).min() > 0.9
+    else:
+        assert system.unit.size == 999
+    if size < 100:
+        assert system.cell is None
+        return
+    grams = system.size/3*18.01528/6.02214076e23
+    assert grams/(1e-24*np.linalg.det(system.cell)) == pytest.approx(1.0, abs=0.01)
+    assert np.diag(system.cell).min() > 10
+    assert np.array_equal(np.bincount(system.numbers)[[1, 8]], [2*system.size//3, system.size//3])
+
+
+def test_pairs_of_copies():
+    """Those of copies side by side, from those of one, and all at once."""
+    box = systems.waterBox(34)
+    copies = systems.tile(box, (1, 2, 3))
+    assert systems.systemOf(systems.request(copies)).copies == (1, 2, 3)
+    plain = systems.System("", copies.numbers, copies.positions, copies.cell)
+
+    def pairs(system):
+        i, j, shift = systems.findPairs(system, 5.0)
+        return set(map(tuple, np.column_stack([i, j, np.rint(1000*shift)]).astype(int)))
+    found, expected = pairs(copies), pairs(plain)
+    assert found == expected and len(found) == systems.countPairs(copies, 5.0)
+
+
+@pytest.mark.parametrize("name, atoms", [("caffeine", 24), ("citalopram", 45),
+                                         ("procyclidine", 50)])
+def test_molecules(name, atoms):
+    system, charges, bonds = systems.molecule(name)
+    assert system.size == atoms == len(charges) and abs(charges.sum()) < 1e-9
+    i, j, _ = systems.findPairs(system, 1.75)
+    heavy = system.numbers > 1
+    d = np.linalg.norm(system.positions[j] - system.positions[i], axis=1)
+    near = (heavy[i] & heavy[j]) | ((heavy[i] != heavy[j]) & (d < 1.2))
+    assert {(min(b), max(b)) for b in bonds} == {(a, b) for a, b in zip(i[near], j[near]) if a < b}
+
+
+def test_molecule_in_a_box():
+    """Particles, constraints, no charge in all, room around the molecule."""
+    found = mixed.MixedSystems.__new__(mixed.MixedSystems)
+    found._write = lambda name, system: name
+    found.__init__(None, "citalopram", 3.0)
+    n = found.system.getNumParticles()
+    assert n == found.n_atoms == found.topology.getNumAtoms() == found.n_water + 45
+    hydrogens = int((found.numbers == 1).sum())
+    assert found.system.getNumConstraints() == found.n_water + hydrogens
+    forces = {type(f).__name__: f for f in found.system.getForces()}
+    nonbonded = forces["NonbondedForce"]
+    charges = [nonbonded.getParticleParameters(k)[0]._value for k in range(n)]
+    assert abs(sum(charges)) < 1e-6 and nonbonded.getNonbondedMethod() == nonbonded.PME
+    ligand, water = found.positions[found.ligand_atoms], found.positions[:found.n_water]
+    assert min(np.linalg.norm(water - atom, axis=1).min() for atom in ligand) > 2.39
+    # density: no more water is missing than the molecule takes
+    assert 0.85 < found.n_water/3*18.015/0.602214/30**3 < 1.05
+
+
+def test_chains():
+    """Angles and torsions of butane's carbon atoms, in a ring of four."""
+    assert sorted(mixed._chains([(0, 1), (1, 2), (2, 3)], 3)) == [(0, 1, 2), (1, 2, 3)]
+    assert mixed._chains([(0, 1), (1, 2), (2, 3)], 4) == [(0, 1, 2, 3)]
+    assert len(mixed._chains([(0, 1), (1, 2), (2, 3), (3, 0)], 4)) == 4
+
+
+# ------------------------------------------------------------------ devices
+@pytest.mark.parametrize("name, tflops, bandwidth", [
+    ("NVIDIA H100 80GB HBM3", 67.0, 3.35), ("NVIDIA H100 PCIe", 51.0, 2.0),
+    ("NVIDIA H200", 67.0, 4.8), ("NVIDIA A100-SXM4-80GB", 19.5, 2.0),
+    ("NVIDIA A100-PCIE-40GB", 19.5, 1.555), ("NVIDIA GeForce RTX 4090", 82.6, 1.008),
+    ("Tesla T4", 8.1, 0.32), ("NVIDIA L4", 30.3, 0.3), ("NVIDIA L40S", 91.6, 0.864)])
+def test_known_devices(name, tflops, bandwidth):
+    assert devices.peaksOf(name) == {"tflops": tflops, "tb_per_s": bandwidth}
+
+
+@pytest.mark.parametrize("name", ["pretend device", "NVIDIA GeForce RTX 4090 D", "", None,
+                                  "NVIDIA H200 NVL", "Tesla T40", "NVIDIA A100X"])
+def test_unknown_devices(name):
+    assert devices.peaksOf(name) is None
+
+
+def test_shares_of_a_device():
+    """Of a step of 2 ms with 67 GFLOP and 3.35 GB on an H100: half of both peaks."""
+    record = {"step": {"p50_ms": 2.0}, "forces": {"p50_ms": 1.0}, "device": "NVIDIA H100 80GB HBM3"}
+    benchmarkCli._shares(record, {"gflop": 67.0, "gbyte": 3.35}, 100.0, True)
+    assert record["gflops"] == pytest.approx(33500)
+    assert record["peak_share"] == record["bandwidth_share"] == pytest.approx(0.5)
+    record = {"step": {"p50_ms": 2.0}, "forces": {"p50_ms": 1.0}, "device": "pretend device"}
+    benchmarkCli._shares(record, {"gflop": 67.0, "gbyte": 3.35}, 100.0, True)
+    assert record["gflops"] == pytest.approx(33500) and "peak_share" not in record
+
+
+def test_least_bytes():
+    """By hand: 3 layers of 12 x 128 floats, written and read; 36 bytes a pair, the same."""
+    assert models.countBytes(models.PAINN, 10, 100) == 2*(10*4*12*128*3 + 3600)
+    assert models.countBytes(models.AIMNET2, 10, 0) == 2*10*4*(2*1150 + 2*576 + 512 + 733)
+
+
+@pytest.mark.parametrize("info, expected, nodes", [
+    ('{"mode": "graph", "graph_nodes": 34, "launches": 2}',
+     {"mode": "graph", "graph_nodes": 34, "launches": 2}, 34),
+    ({"graph": "yes", "launches": "12", "ms": "0.5"},
+     {"graph": "yes", "launches": 12, "ms": 0.5}, 12),
+    ({"mode": "dense", "share": "nan"}, {"mode": "dense", "share": "nan"}, None),
+    ("{}", {}, None)])
+def test_execution_info(info, expected, nodes):
+    class Force:
+        def getExecutionInfo(self, context):
+            return info
+    found = devices.executionInfo(Force(), None)
+    assert found == expected and devices.nodesOf(found) == nodes
+    json.dumps(found, allow_nan=False)
+
+
+def test_no_execution_info():
+    class Broken:
+        def getExecutionInfo(self, context):
+            return "[1, 2]"
+    assert devices.executionInfo(object(), None) == {} and devices.nodesOf(None) is None
+    assert "expected names and values" in devices.executionInfo(Broken(), None)["error"]
+
+
+# ------------------------------------------------------------------ the sweep's limits
+def test_planned_sizes():
+    assert sweep.plannedSizes(None)[-1] == 100000
+    assert sweep.plannedSizes(1000) == [12, 24, 50, 100, 200, 500, 1000]
+
+
+@pytest.mark.parametrize("contender, reason", [
+    ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 200, "memory_import_mb": 100}, None),
+    ({"status": "ok", "forces": {"p50_ms": 6000.0}, "memory_mb": 200, "memory_import_mb": 100},
+     "would take about 12 s, the limit is 10 s"),
+    ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 1e9, "memory_import_mb": 100},
+     "MB are free"),
+    ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 200, "memory_import_mb": 100,
+      "memory_device_mb": 41000}, "80000 MB of the device's 80000 MB"),
+    ({"status": "ok", "forces": {"p50_ms": 1.0}, "memory_mb": 200, "memory_import_mb": 100,
+      "memory_device_mb": 38000}, None),
+    ({"status": "failed", "message": "no"}, "no")])
+def test_left_out(contender, reason):
+    found = sweep.Sweep.__new__(sweep.Sweep)
+    found.plan, found.device_total = measure.SWEEP, 80000
+    given = found._tooLarge(contender, 2.0)
+    assert given is None if reason is None else reason in given
+
+
+def test_out_of_memory_or_time():
+    for message in ("CUDA out of memory. Tried to allocate 2 GiB", "std::bad_alloc",
+                    "Error creating array x: CUDA_ERROR_OUT_OF_MEMORY (2)"):
+        assert sweep.outOf(message) == "out of memory"
+    assert sweep.outOf("no answer within 120 s") == "out of time"
+    assert sweep.outOf("Particle coordinate is NaN") == "failed"
+
+
+# ------------------------------------------------------------------ PyTorch on a device
+@pytest.mark.parametrize("name", ["painn-128x3", "student-427k", "aimnet2"])
+@pytest.mark.parametrize("size", [24, 100])
+def test_padded_pairs(name, size, tmp_path, monkeypatch):
+    """A CUDA graph has room for more pairs: they change nothing. The graph itself is stood in for
+    by one that computes nothing again."""
+    torch = pytest.importorskip("torch")
+    import contextlib
+    model = models.findModel(name, None, str(tmp_path))
+    request = {**systems.request(systems.sweepSystem(size)), "model": model.path, "threads": 1,
+               "peers": str(ROOT/"benchmarks"), "config": model.config, "device": "cpu",
+               "unit": 1.0, "platform": "CPU"}
+    monkeypatch.setattr(worker.TorchCase, "modules", {})
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: type(
+        "Stream", (), {"wait_stream": lambda self, other: None})())
+    monkeypatch.setattr(torch.cuda, "current_stream", torch.cuda.Stream)
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "graph", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: type(
+        "Graph", (), {"replay": lambda self: None})())
+    eager = worker.TorchCase({**request, "kind": "eager"})
+    graph = worker.TorchCase({**request, "kind": "graph"})
+    assert graph.graph[2].numel() > eager.graph[2].numel()  # neighbors j, or their matrix
+    energy, forces = eager.check()
+    energy2, forces2 = graph.check()
+    assert energy2 == pytest.approx(energy, rel=1e-6)
+    assert np.abs(forces2 - forces).max() < 1e-6*np.abs(forces).max() + 1e-6
 
 
 def test_pairs_of_a_box():
@@ -223,6 +468,17 @@ def test_operations():
         least, plain = models.countOperations(config, 1000, 1000*neighbors)
         assert plain/1e9 == pytest.approx(mflop, rel=1e-6)
         assert 0.05*plain < least < plain
+
+
+def test_wrong_forces(capsys):
+    """They are called wrong, however quick."""
+    contender = {"name": "CUDA", "status": "ok", "force_error_relative": 0.02}
+    assert measure.isWrong(contender)
+    assert not measure.isWrong({**contender, "force_error_relative": 5e-3})
+    assert not measure.isWrong({"status": "failed"})
+    report.close({"cases": [{"model": "m", "atoms": 12, "contenders": [contender]}],
+                  "peak_gflops": [1.0], "load_average": [0.0]})
+    assert "WRONG: CUDA, m, 12 atoms: forces differ by 2.0e-02" in capsys.readouterr().out
 
 
 def test_statistics():

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""The CUDA platform on a card, from the ground up: builds it, loads it, compares every expected
-value in three precisions, times steps, looks for errors with CUDA's tools, times beside PyTorch,
-counts what each kernel takes.
+"""The CUDA platform on a card, from the ground up: what the device takes for launches and barriers;
+builds the platform, loads it, runs its kernels' own tests, compares every expected value in three
+precisions and the bits with graphs and without; times steps, sizes, a molecule in water, PyTorch
+beside us; counts what each kernel takes, looks for errors with CUDA's tools.
 
-The order gives most in the first minutes. Each stage has its own time limit; after a wrong number
-nothing is timed. All outcomes go to <results>/<device>.md and .json after every stage, whatever
-happens; they are kept in the build folder, so that --continue goes on where a run ended.
+The order gives most in the first minutes; all of it is meant for 25. Each stage has its own time
+limit; after a wrong number nothing is timed. All outcomes go to <results>/<device>.md and .json
+after every stage, whatever happens; they are kept in the build folder, so that --continue goes on
+where a run ended.
 
 Needs nothing from the network: README.md beside this says what must be there.
 
@@ -39,6 +41,12 @@ CHECKED = ["painn", "painn-open", "painn-student", "painn-solvent", "aimnet2", "
            "aimnet2-ewald", "aimnet2-pme"]
 PROFILED = ["painn", "painn-large", "aimnet2", "aimnet2-large"]
 
+# --rehearse: further arguments of stages
+SMALL = collections.defaultdict(list, {
+    "same-bits": ["--sizes", "12", "--steps", "4", "--precisions", "single"],
+    "sweep": ["--quick", "--max-atoms", "50"], "mixed": ["--quick"],
+    "timings": ["--sizes", "12", "--no-mixed", "--no-torch"]})
+
 # ncu's metrics, and how a column is headed
 METRICS = {"gpu__time_duration.sum": "us", "dram__bytes.sum": "MB memory",
            "lts__t_bytes.sum": "MB L2",
@@ -46,6 +54,16 @@ METRICS = {"gpu__time_duration.sum": "us", "dram__bytes.sum": "MB memory",
            "sm__warps_active.avg.pct_of_peak_sustained_active": "% warps"}
 UNITS = {"nsecond": 1e-3, "usecond": 1, "msecond": 1e3, "ns": 1e-3, "us": 1, "ms": 1e3,
          "byte": 1e-6, "Kbyte": 1e-3, "Mbyte": 1, "Gbyte": 1e3, "%": 1}
+
+# What was expected of a step on an H100 before anything had run on one, without OpenMM's own part
+# of 10 to 15 us. Model and atoms: us of the first version, and once it is tuned (AIMNet2: with
+# programmatic edges).
+EXPECTED = {
+    "painn-128x3": {12: (60, 28), 50: (70, 45), 200: (140, 90), 1000: (350, 250),
+                    10000: (2900, 2100), 100000: (28000, 20000)},
+    "student-427k": {12: (40, 25)},
+    "aimnet2": {12: (75, 52), 24: (78, 55), 50: (85, 60), 200: (140, 110), 1000: (330, 280),
+                10000: (2300, None), 100000: (22000, 19000)}}
 
 HELLO = """
 import openmm, os, sys
@@ -78,6 +96,8 @@ class Ladder:
         self.device = "unknown device"
         self.results = {}
         self.written = []
+        self.small = SMALL if options.rehearse else collections.defaultdict(list)
+        self.keep_going = options.keep_going or options.rehearse
         if self.state.exists() and options.go_on:
             known = json.loads(self.state.read_text())
             self.device, self.results = known["device"], known["stages"]
@@ -170,9 +190,11 @@ class Ladder:
             text = f"without the Python package: {reason}\n{text}"
         if outcome != PASSED:
             return outcome, text
+        known = self.run([self.options.cmake, "--build", self.build, "--target", "help"], limit)[1]
         outcome, more = self.run([self.options.cmake, "--build", self.build, "--target",
                                   "cuda_steps", "TestCudaMLFFForce", "OpenMMMLFFReference",
                                   "OpenMMMLFFCPU", "OpenMMMLFFCUDA",
+                                  *sorted(set(re.findall(r"^(\w+_on_device):", known, re.M))),
                                   *(["_mlffforce"] if python == "ON" else [])], limit)
         return outcome, f"MLFF_PYTHON={python}\n{text}\n{more}"
 
@@ -184,19 +206,55 @@ class Ladder:
         return outcome, text
 
     def together(self, limit, commands, **environment):
-        """Commands side by side; {name: (outcome, text)}."""
-        with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
-            jobs = {name: pool.submit(self.run, command, limit, **environment)
+        """Commands side by side; commands: {name: command, or (command, its environment)}."""
+        commands = {name: command if isinstance(command, tuple) else (command, {})
                     for name, command in commands.items()}
+        with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
+            jobs = {name: pool.submit(self.run, command, limit, **environment, **own)
+                    for name, (command, own) in commands.items()}
             found = {name: job.result() for name, job in jobs.items()}
         outcomes = [outcome for outcome, text in found.values()]
         worst = next(o for o in (FAILED, TIMED_OUT, SKIPPED, PASSED) if o in outcomes)
-        return worst, "\n".join(f"{name}: {outcome}\n{text}"
-                                for name, (outcome, text) in found.items())
+        return worst, "".join(f"{name}: {outcome}\nBEGIN {name}\n{text.rstrip()}\nEND\n"
+                              for name, (outcome, text) in found.items())
+
+    def stage_micro(self, limit):
+        return self.run([sys.executable, ROOT/"tools/gpu/micro.py", "--json",
+                         self.build/"micro.json"], limit)
+
+    def stage_kernels(self, limit):
+        """Tests of kernels by themselves: every program <name>_on_device."""
+        programs = sorted(p for p in (self.build/"tests/cuda").glob("*_on_device")
+                          if p.is_file() and os.access(p, os.X_OK))
+        if not programs:
+            return SKIPPED, "there is no test of kernels by themselves"
+        return self.together(limit, {p.name: [p] for p in programs})
 
     def stage_values(self, limit):
+        """Every expected value, with graphs and without: the deviations must be the same, too."""
         program = self.build/"tests/cuda/TestCudaMLFFForce"
-        return self.together(limit, {precision: [program, precision] for precision in PRECISIONS})
+        both = {}
+        for graphs in ("1", "0"):
+            for precision in PRECISIONS:
+                name = precision if graphs == "1" else f"{precision}, without graphs"
+                both[name] = ([program, precision], {"MLFF_DEVICE_GRAPH": graphs})
+        outcome, text = self.together(limit, both)
+        parts = dict(re.findall(r"^BEGIN (.*)\n((?:.*\n)*?)END$", text, re.M))
+        for precision in PRECISIONS:
+            pair = [[line for line in parts.get(name, "").splitlines() if "deviation" in line]
+                    for name in (precision, f"{precision}, without graphs")]
+            if pair[0] != pair[1]:
+                text += f"{precision}: graphs change values:\n" + "\n".join(
+                    f"  {a}\n  {b}" for a, b in zip(*pair) if a != b) + "\n"
+                outcome = FAILED if outcome == PASSED else outcome
+        return outcome, text
+
+    def stage_same_bits(self, limit):
+        """Simulations without graphs, with them, with them again."""
+        if not (self.package/"openmmmlff").exists():
+            return SKIPPED, "there is no Python package: see the stages build and package"
+        return self.run([sys.executable, ROOT/"tools/gpu/same_bits.py", "--seconds", limit - 30,
+                         *self.small["same-bits"]], limit, self.package)
 
     def steps(self, *arguments):
         return [self.build/"tests/cuda/cuda_steps", *arguments]
@@ -234,13 +292,21 @@ class Ladder:
             text += more
         return outcome, text
 
-    def stage_timings(self, limit, quick):
+    def stage_benchmark(self, limit, name, *arguments):
+        """openmm-mlff benchmark; its JSON, and its plot, are <name>.json and .png."""
         if not (self.package/"openmmmlff").exists():
             return SKIPPED, "there is no Python package: see the stages build and package"
-        name = "timings-quick" if quick else "timings"
-        command = [sys.executable, "-m", "openmmmlff", "benchmark", "--platforms", "CUDA", "CPU",
-                   "--json", self.build/f"{name}.json"]
-        return self.run(command+(["--quick"] if quick else []), limit, self.package)
+        outcome, text = self.run([sys.executable, "-m", "openmmmlff", "benchmark", *arguments,
+                                  "--json", self.build/f"{name}.json"], limit, self.package)
+        progress = re.compile(r".* \.\.\.$\n", re.M)
+        return outcome, text if outcome == TIMED_OUT else progress.sub("", text)
+
+    def stage_sweep(self, limit, name, *arguments):
+        arguments = ["--sweep", "--platforms", "CUDA", *arguments, *self.small["sweep"],
+                     "--minutes", f"{max(0.1, (min(limit, self.time_left()) - 40)/60):.2f}"]
+        if importlib.util.find_spec("matplotlib"):
+            arguments += ["--plot", self.build/f"{name}.png"]
+        return self.stage_benchmark(limit, name, *arguments)
 
     def stage_profile(self, limit):
         """What a launch of each kernel takes, in a few steps."""
@@ -253,7 +319,7 @@ class Ladder:
                 [tool, "--csv", "--print-units", "base", "--target-processes", "all",
                  "--kernel-name", "regex:mlff", "--metrics", ",".join(METRICS),
                  *self.steps("3", "single", case)], limit-(time.monotonic()-begin),
-                MLFF_SHARED=str(self.build))
+                MLFF_SHARED=str(self.build), MLFF_DEVICE_GRAPH="0")
             if outcome != PASSED:
                 return (SKIPPED if "ERR_NVGPUCTRPERM" in found or "LibraryNotLoaded" in found
                         else outcome), text+found[-3000:]
@@ -266,6 +332,7 @@ class Ladder:
         if tool is None:
             return SKIPPED, "there is no nsys"
         return self.run([tool, "profile", "--stats", "true", "--force-overwrite", "true",
+                         "--cuda-graph-trace", "node",
                          "--output", self.build/"timeline",
                          *self.steps("200", "single", "painn", "aimnet2")],
                         limit, MLFF_SHARED=str(self.build))
@@ -275,21 +342,31 @@ class Ladder:
     def stages(self):
         """(name, seconds allowed, function, whether the rest makes no sense without it)."""
         yield "device", 30, self.stage_device, False
+        yield "micro", 90, self.stage_micro, False
         yield "site", 120, self.stage_site, True
-        yield "build", 480, self.stage_build, True
+        yield "build", 420, self.stage_build, True
         yield "load", 90, self.stage_load, True
-        yield "values", 480, self.stage_values, True
-        yield "steps", 120, self.stage_steps, False
+        yield "kernels", 120, self.stage_kernels, True
+        yield "values", 420, self.stage_values, True
+        yield "steps", 90, self.stage_steps, False
+        yield "package", 180, self.stage_package, False
+        yield "same-bits", 180, self.stage_same_bits, True
+        cuda = "--platforms", "CUDA"
+        yield ("timings-quick", 240, lambda limit: self.stage_benchmark(
+            limit, "timings-quick", "--quick", *cuda, *self.small["timings"]), False)
+        yield "sweep", 300, lambda limit: self.stage_sweep(limit, "sweep", "--no-torch"), False
+        yield ("mixed", 240, lambda limit: self.stage_benchmark(
+            limit, "mixed", "--mixed", *cuda, *self.small["mixed"]), False)
+        yield "profile", 180, self.stage_profile, False
+        yield "timeline", 90, self.stage_timeline, False
+        yield ("timings", 570, lambda limit: self.stage_benchmark(
+            limit, "timings", "--no-mixed", *cuda, *self.small["timings"]), False)
+        yield "sweep-torch", 420, lambda limit: self.stage_sweep(limit, "sweep-torch"), False
         ours = ["--kernel-name", "kernel_substring=mlff"]
         yield ("sanitizer", 400, lambda limit: self.stage_sanitizer(
             limit, {"memcheck": [], "racecheck": ours, "synccheck": ours}), False)
-        yield "package", 240, self.stage_package, False
-        yield "timings-quick", 240, lambda limit: self.stage_timings(limit, True), False
-        yield "profile", 240, self.stage_profile, False
         yield ("initcheck", 240,
                lambda limit: self.stage_sanitizer(limit, {"initcheck": []}), False)
-        yield "timeline", 120, self.stage_timeline, False
-        yield "timings", 570, lambda limit: self.stage_timings(limit, False), False
 
     def climb(self):
         broken = None
@@ -304,7 +381,7 @@ class Ladder:
                 print(f"{name:16s}left for a run with --continue", flush=True)
                 continue
             start = time.monotonic()
-            if broken is not None and not self.options.keep_going:
+            if broken is not None and not self.keep_going:
                 outcome, text = SKIPPED, f"not tried: {broken} did not pass"
             else:
                 outcome, text = function(limit)
@@ -330,12 +407,20 @@ class Ladder:
         name = re.sub(r"[^A-Za-z0-9]+", "-", self.device).strip("-").lower()
         report = {"device": self.device, "date": datetime.date.today().isoformat(),
                   "python": sys.version.split()[0], "stages": self.results}
-        for output in ("timings-quick", "timings"):
-            if self.results.get(output, {}).get("outcome") == PASSED:
-                report[output] = json.loads((self.build/f"{output}.json").read_text())
+        for output in MEASURED:
+            path = self.build/f"{output}.json"
+            # a contender that failed fails the stage, and the others have figures all the same
+            if self.results.get(output, {}).get("outcome") in (PASSED, FAILED) and path.exists():
+                report[output] = json.loads(path.read_text())
         for path in self.written:  # under another name, before the device was known
-            path.unlink()
+            path.unlink(missing_ok=True)
         self.written = [folder/f"{name}.json", folder/f"{name}.md"]
+        for sweep in ("sweep", "sweep-torch"):  # the last one has more to show
+            plot = self.build/f"{sweep}.png"
+            if sweep in report and plot.exists():
+                report["plot"] = f"{name}-sweep.png"
+                shutil.copyfile(plot, folder/report["plot"])
+        self.written += [folder/report["plot"]] if "plot" in report else []
         text = json.dumps(report, indent=1).replace(str(ROOT), ".")
         self.written[0].write_text(text+"\n")
         self.written[1].write_text(self.markdown(report).replace(str(ROOT), "."))
@@ -348,9 +433,14 @@ class Ladder:
         for name, row in self.results.items():
             lines.append(f"| {name} | {row['outcome']} | {row['seconds']} | "
                          f"{summary(name, row)} |")
+        lines += expectations(report)
+        if "plot" in report:
+            lines += ["", f"![a step's time by atoms]({report['plot']})"]
         for name, row in self.results.items():
-            if name in SHOWN and row["outcome"] == PASSED:
-                lines += ["", f"## {name}", "", "```", row["output"].strip(), "```"]
+            if name in SHOWN and row["outcome"] == PASSED or (
+                    name in MEASURED and row["outcome"] == FAILED):
+                heading = name if row["outcome"] == PASSED else f"{name}: {row['outcome']}"
+                lines += ["", f"## {heading}", "", "```", row["output"].strip(), "```"]
             elif row["outcome"] in (FAILED, TIMED_OUT):
                 lines += ["", f"## {name}: {row['outcome']}", "", "```",
                           *row["output"].strip().splitlines()[-40:], "```"]
@@ -358,17 +448,46 @@ class Ladder:
 
 
 # Stages whose whole output is the result.
-SHOWN = ("steps", "timings-quick", "timings", "profile")
+SHOWN = ("micro", "steps", "same-bits", "timings-quick", "sweep", "mixed", "timings", "sweep-torch",
+         "profile")
+
+# Stages that leave a JSON file.
+MEASURED = ("micro", "timings-quick", "sweep", "mixed", "timings", "sweep-torch")
+
+
+def expectations(report):
+    """Lines of a table: what was expected of a step, and what was measured, of the platform."""
+    measured = {}
+    for stage in ("timings-quick", "sweep-torch", "timings", "sweep"):  # the last one counts
+        for case in report.get(stage, {}).get("cases", ()):
+            for contender in case["contenders"]:
+                if contender["name"] == "CUDA" and "step" in contender:
+                    measured[case["model"], case["atoms"]] = contender["step"]
+    rows = []
+    for model, sizes in EXPECTED.items():
+        for atoms, (first, tuned) in sizes.items():
+            near = [n for of, n in measured if of == model and abs(n - atoms) <= 0.03*atoms]
+            if near:
+                step = measured[model, min(near, key=lambda n: abs(n - atoms))]
+                rows.append(f"| {model} | {atoms} | {first} | {tuned or ''} | "
+                            f"{1e3*step['p50_ms']:.1f} | {1e3*step['p95_ms']:.1f} |")
+    if not rows:
+        return []
+    return ["", "Expected before anything had run on a card (H100, without OpenMM's own 10 to 15 "
+            "us of a step), and measured, with it: us.", "",
+            "| model | atoms | first version | tuned | p50 | p95 |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |", *rows]
 
 
 def summary(name, row):
     """What a stage found, in one line."""
-    wanted = (r"goldens|ERROR SUMMARY|RACECHECK SUMMARY|checks,|device:|skipped:|not tried|"
+    wanted = (r"goldens|simulations,|graphs change|no test of kernels|left out: |ERROR SUMMARY|"
+              r"RACECHECK SUMMARY|checks,|^device:|skipped:|not tried|"
               r"there is no|No such file|no wheels|has no openmm|MLFF_PYTHON=|wheels:")
     found = [line.strip() for line in row["output"].splitlines() if re.search(wanted, line)]
     if name == "device" and row["outcome"] == PASSED:
         found = row["output"].strip().splitlines()[1:2]
-    return "; ".join(found[:8]).replace("|", "/")
+    return "; ".join(" ".join(line.split()) for line in found[:8]).replace("|", "/")
 
 
 def kernel_table(case, text):
@@ -395,13 +514,14 @@ def main():
     parser.add_argument("--wheels", metavar="FOLDER",
                         help="wheels of openmm, OpenMM-CUDA-13 and swig; default: what the Python "
                              "that runs this has")
-    parser.add_argument("--minutes", type=float, default=60,
+    parser.add_argument("--minutes", type=float, default=25,
                         help="for all stages; the rest is left for --continue")
     parser.add_argument("--continue", action="store_true", dest="go_on",
                         help="leave out what passed in an earlier run with this build folder")
     parser.add_argument("--stages", nargs="+", metavar="NAME", help="only these")
-    parser.add_argument("--keep-going", action="store_true",
-                        help="go on after wrong numbers (rehearsals on the pretend driver)")
+    parser.add_argument("--keep-going", action="store_true", help="go on after wrong numbers")
+    parser.add_argument("--rehearse", action="store_true",
+                        help="for the pretend driver: small cases, go on after wrong numbers")
     parser.add_argument("--build", default=str(ROOT/"build/gpu"), help="folder to build in")
     parser.add_argument("--results", default=str(ROOT/"benchmarks/results"))
     parser.add_argument("--cmake", default=shutil.which("cmake") or "cmake")

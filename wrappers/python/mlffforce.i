@@ -94,7 +94,8 @@ from openmm import unit
 
 %typemap(out) std::map<std::string, std::string> {
     $result = PyDict_New();
-    for (const auto& item : $1) {
+    const std::map<std::string, std::string>& items = $1;  // which may be wrapped
+    for (const auto& item : items) {
         PyObject* value = PyUnicode_FromString(item.second.c_str());
         if ($result != NULL && value != NULL)
             PyDict_SetItemString($result, item.first.c_str(), value);

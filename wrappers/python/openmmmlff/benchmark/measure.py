@@ -6,14 +6,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from openmmmlff.benchmark import devices
 from openmmmlff.evaluate import EvaluationError
 
 SLOW = 2.0          # s; of an evaluation: from here on no further warm-up, and no step
 STABLE = 0.1        # change of the median from one block to the next at which warm-up ends
+WRONG = 1e-2        # of the largest force: above it a contender's forces are wrong, not inexact
 PAUSE = 0.02        # s between two contenders: threads that wait in a loop go to sleep
 STEP_SIZE_FS = 1.0  # of a step, for ns/day
 
@@ -31,10 +33,17 @@ class Plan:
     warm_up: float      # at least, and 5 evaluations
     block: float        # of one contender, before the next has its turn
     limit: float        # of one evaluation; a slower contender is left out
+    device_warm_up: float   # the warm-up on a device, whose clocks rise slowly
+    spin: float         # on a device: not timed, at the beginning of each block
 
 
-FULL = Plan(seconds=1.0, count=30, most=3.0, warm_up=0.5, block=0.25, limit=60.0)
-QUICK = Plan(seconds=0.2, count=10, most=0.6, warm_up=0.1, block=0.1, limit=15.0)
+FULL = Plan(seconds=1.0, count=30, most=3.0, warm_up=0.5, block=0.25, limit=60.0,
+            device_warm_up=2.0, spin=0.1)
+QUICK = Plan(seconds=0.2, count=10, most=0.6, warm_up=0.1, block=0.1, limit=15.0,
+             device_warm_up=0.5, spin=0.02)
+# --sweep: many sizes, none for long
+SWEEP = replace(FULL, seconds=0.5, count=10, most=2.0, limit=10.0, device_warm_up=0.6)
+QUICK_SWEEP = replace(QUICK, most=0.4, limit=3.0)
 
 
 class Worker:
@@ -102,19 +111,36 @@ class Contender:
     error: str | None = None
     base_mb: float = 0.0
     memory_mb: float = 0.0
+    info: dict = field(default_factory=dict)        # of the device and the Context
+    step_error: str | None = None                   # of a peer, in OpenMM's simulation
     checked: dict | None = None
+    steps_in_block: int = 1                         # of which one time of "step" is the mean
     times: dict = field(default_factory=dict)       # what -> ms of every evaluation
     warm_ups: dict = field(default_factory=dict)    # what -> their number
+
+    @property
+    def onDevice(self):
+        """Whether its work is queued on a device."""
+        return (self.request.get("device", "cpu") != "cpu" if self.request["torch"]
+                else self.request["platform"] in devices.PLATFORMS)
 
     def open(self, plan):
         """Prepare, evaluate once: compilation, allocation."""
         def prepare():
-            self.base_mb = self.worker.ask("open", **self.request)["base_mb"]
-            self.checked = self.worker.ask("check")
+            limit = 600 if self.request.get("kind") == "compiled" else max(120, 5*plan.limit)
+            self.base_mb = self.worker.ask("open", limit, **self.request)["base_mb"]
+            self.checked = self.worker.ask("check", limit)
             again = self.worker.ask("forces", seconds=0, count=1)["ms"][0]
             self.seconds = min(self.checked["seconds"], 1e-3*again)
             if self.seconds > plan.limit:
                 raise WorkerError(f"an evaluation takes longer than {plan.limit:.0f} s")
+        self.attempt(prepare)
+
+    def check(self, plan):
+        """Prepare, evaluate once, for the values alone."""
+        def prepare():
+            self.worker.ask("open", **self.request)
+            self.checked = self.worker.ask("check", max(120, 5*plan.limit))
         self.attempt(prepare)
 
     def attempt(self, function):
@@ -126,21 +152,25 @@ class Contender:
 
     def warmUp(self, what, plan):
         """Until two blocks in a row take the same time."""
-        times, last = [], np.inf
-        while self.seconds < SLOW and sum(times) < 6e3*plan.warm_up:
-            block = self.worker.ask(what, seconds=plan.warm_up/2, count=5)["ms"]
-            times += block
+        least = plan.device_warm_up if self.onDevice else plan.warm_up
+        n, spent, last = 0, 0.0, np.inf
+        while self.seconds < SLOW and spent < 6*least:
+            begin = time.monotonic()
+            block = self.worker.ask(what, seconds=least/4, count=5)["ms"]
+            spent += time.monotonic() - begin
+            n += len(block)
             median = np.median(block)
-            if abs(median/last - 1) < STABLE and sum(times) >= 1e3*plan.warm_up:
+            if abs(median/last - 1) < STABLE and spent >= least:
                 break
             last = median
-        self.warm_ups[what] = len(times)
+        self.warm_ups[what] = n
 
     def isSlow(self):
         return np.median(self.times.get("forces") or [0]) > 1e3*SLOW
 
     def isDone(self, what, plan):
         n, seconds = len(self.times[what]), 1e-3*sum(self.times[what])
+        seconds *= self.steps_in_block if what == "step" else 1
         return (seconds >= plan.most and n >= 2) or (seconds >= plan.seconds and n >= plan.count)
 
 
@@ -156,8 +186,21 @@ def interleave(contenders, what, plan):
             return
         for contender in running:
             time.sleep(PAUSE)
-            contender.attempt(lambda c=contender: c.times[what].extend(
-                c.worker.ask(what, seconds=plan.block, count=1)["ms"]))
+            contender.attempt(lambda c=contender: _take(c, what, plan))
+
+
+def _take(contender, what, plan):
+    answer = contender.worker.ask(what, seconds=plan.block, count=1,
+                                  spin=plan.spin if contender.onDevice else 0)
+    contender.times[what].extend(answer["ms"])
+    contender.steps_in_block = answer.get("steps", 1)
+
+
+def fetchMemory(contender):
+    """The process's memory, and what the device and the Context say."""
+    answer = contender.worker.ask("memory")
+    contender.memory_mb = answer.pop("mb")
+    contender.info.update(answer)
 
 
 def statistics(times, warm_up):
@@ -165,6 +208,11 @@ def statistics(times, warm_up):
     return {"p50_ms": float(np.percentile(times, 50)), "p95_ms": float(np.percentile(times, 95)),
             "min_ms": min(times), "mean_ms": float(np.mean(times)), "n": len(times),
             "n_warm_up": warm_up}
+
+
+def isWrong(record):
+    """Whether a contender of the JSON computes something else than what it is compared with."""
+    return record.get("force_error_relative", 0) > WRONG
 
 
 def nsPerDay(statistics):

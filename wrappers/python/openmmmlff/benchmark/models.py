@@ -232,3 +232,21 @@ def _aimnet2Operations(c, n_atoms, n_pairs):
     # the part of pass 0 that takes the features of the element, forward and backward
     by_element = 2*2*a*g*all_widths["mlps.0"][1]
     return plain - n_atoms*by_element, plain
+
+
+def countBytes(config, n_atoms, n_pairs):
+    """Bytes that an evaluation at least moves to and from the device's memory, once they do not
+    fit into its cache: what the reverse pass finds again, written once and read once, in float32.
+
+    PaiNN: 12 F an atom and layer; features that neighbors need come out of the cache. AIMNet2: of
+    passes 0 and 1 every layer's input to its activation, the vectors, the features, the charges'
+    part; of the last pass nothing. Both: 36 bytes a directed pair.
+    """
+    if "nfeature" not in config:
+        floats = 12*config["n_features"]*config["n_layers"]
+    else:
+        a, g, h = config["nfeature"], config["nshifts"], config["ncomb_v"]
+        widths = _aimnet2Widths(config)
+        floats = sum(sum(widths[f"mlps.{k}"][1:]) for k in (0, 1))
+        floats += 2*3*a*h + 2*a*g + widths["mlps.1"][0]
+    return 2*(4*floats*n_atoms + 36*n_pairs)

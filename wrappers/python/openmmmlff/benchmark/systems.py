@@ -1,16 +1,28 @@
-"""What the benchmark evaluates: geometries, and the pairs within a cutoff."""
+"""What the benchmark evaluates: geometries, and the pairs within a cutoff.
+
+molecules.xyz   caffeine, citalopram, procyclidine: the lowest of 20 conformers by MMFF94; Gasteiger
+                charges (RDKit)
+water.xyz       boxes of 34, 64, 67, 167 and 333 TIP3P molecules at the density of the liquid, each
+                the end of 40 ps or more at 300 K
+"""
 import itertools
 import json
 import os
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from openmmmlff.convert.elements import SYMBOLS
+
 SIZES = (12, 45, 192, 999)
+# --sweep: atoms by name -> what they are; the number of atoms is within 2 % of it
+SWEEP = {12: "benzene", 24: "caffeine", 50: "procyclidine", 100: 34, 200: 67, 500: 167, 1000: 333,
+         2000: (333, 1, 1, 2), 5000: (333, 1, 1, 5), 10000: (333, 1, 2, 5), 20000: (333, 2, 2, 5),
+         50000: (333, 2, 5, 5), 100000: (333, 4, 5, 5)}
 GEOMETRIES = os.path.join("reference", "speed_systems.json")   # in the data folder
-SEED = 20261121
-WATER = np.array([[0, 0, 0], [0.9572, 0, 0], [-0.2399872, 0.9266272, 0]])  # O H H, angstrom
-MOLAR_VOLUME = 12.415104728729917**3/64   # angstrom^3 per water molecule
+NUMBERS = {symbol: z for z, symbol in enumerate(SYMBOLS)}
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 @dataclass(frozen=True)
@@ -20,6 +32,9 @@ class System:
     numbers: np.ndarray
     positions: np.ndarray
     cell: np.ndarray | None
+    # of a system that consists of copies of one, side by side along the box vectors
+    unit: "System | None" = None
+    copies: tuple = (1, 1, 1)
 
     @property
     def size(self):
@@ -48,7 +63,59 @@ def _builtIn(size):
         return _benzene()
     if size == 45:
         return _tetradecanol()
-    return _waterBox(size//3)
+    return waterBox(size//3)
+
+
+def sweepSystem(size):
+    """The system of a size of SWEEP."""
+    what = SWEEP[size]
+    if what == "benzene":
+        return _benzene()
+    if isinstance(what, str):
+        return molecule(what)[0]
+    molecules, *copies = what if isinstance(what, tuple) else (what,)
+    box = waterBox(molecules)
+    return tile(box, copies) if copies else box
+
+
+def molecule(name):
+    """(System, charges [N] in e, bonds [(i, j)]) of a molecule of molecules.xyz."""
+    for comment, rows in _frames("molecules.xyz"):
+        if f"name={name} " in comment:
+            bonds = re.search(r'bonds="([^"]*)"', comment)[1]
+            x = np.array([row[1:5] for row in rows], dtype=float)
+            numbers = np.array([NUMBERS[row[0]] for row in rows])
+            return (System(name, numbers, x[:, :3], None), x[:, 3],
+                    [tuple(map(int, bond.split("-"))) for bond in bonds.split()])
+    raise KeyError(name)
+
+
+def waterBox(n):
+    """The box of n water molecules of water.xyz."""
+    for comment, rows in _frames("water.xyz"):
+        if len(rows) == 3*n:
+            cell = re.search(r'Lattice="([^"]*)"', comment)[1].split()
+            return System(f"{n} water molecules", np.array([NUMBERS[row[0]] for row in rows]),
+                          np.array([row[1:4] for row in rows], dtype=float),
+                          np.array(cell, dtype=float).reshape(3, 3))
+    raise KeyError(n)
+
+
+def _frames(file):
+    """(comment, rows of words) of each frame."""
+    with open(os.path.join(FOLDER, file), encoding="utf-8") as lines:
+        for line in lines:
+            comment = next(lines)
+            yield comment, [next(lines).split() for _ in range(int(line))]
+
+
+def tile(unit, copies):
+    """Copies of a periodic system side by side along the box vectors."""
+    places = np.array(list(itertools.product(*map(range, copies))))
+    positions = unit.positions[None] + (places @ unit.cell)[:, None]
+    return System(f"{unit.name} x {' x '.join(map(str, copies))}",
+                  np.tile(unit.numbers, len(places)), positions.reshape(-1, 3),
+                  unit.cell*np.array(copies)[:, None], unit, tuple(copies))
 
 
 def _benzene():
@@ -72,18 +139,26 @@ def _tetradecanol():
     return System("tetradecanol", np.array(numbers), np.vstack([chain, hydrogens]), None)
 
 
-def _waterBox(n):
-    """n molecules on a cubic grid with vacancies, turned at random; the density of the liquid."""
-    random = np.random.default_rng(SEED)
-    edge = (n*MOLAR_VOLUME)**(1/3)
-    side = int(np.ceil(n**(1/3) - 1e-9))
-    sites = np.array(list(itertools.product(range(side), repeat=3)))
-    sites = sites[np.sort(random.permutation(len(sites))[:n])]
-    centers = (sites + 0.5)*(edge/side)
-    turns = np.linalg.qr(random.normal(size=(n, 3, 3)))[0]
-    turns[:, 0] *= np.linalg.det(turns)[:, None]
-    positions = (centers[:, None] + WATER @ turns).reshape(-1, 3)
-    return System(f"{n} water molecules", np.array([8, 1, 1]*n), positions, np.eye(3)*edge)
+def request(system):
+    """A system as a worker's request has it; systemOf() is the way back."""
+    values = {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(),
+              "cell": None if system.cell is None else system.cell.tolist()}
+    if system.unit is not None:
+        values.update(copied=request(system.unit), copies=list(system.copies))
+    return values
+
+
+def systemOf(request):
+    cell = None if request["cell"] is None else np.array(request["cell"])
+    unit = systemOf(request["copied"]) if "copied" in request else None
+    return System("", np.array(request["numbers"]), np.array(request["positions"]), cell, unit,
+                  tuple(request.get("copies", (1, 1, 1))))
+
+
+def countPairs(system, cutoff):
+    """How many pairs findPairs() finds."""
+    unit = system.unit or system
+    return len(findPairs(unit, cutoff)[0])*(system.size//unit.size)
 
 
 def findPairs(system, cutoff):
@@ -91,6 +166,8 @@ def findPairs(system, cutoff):
 
     Returns i [E], j [E], shift [E][3] (angstrom).
     """
+    if system.unit is not None:
+        return _tilePairs(system, *findPairs(system.unit, cutoff))
     x, cell = system.positions, system.cell
     images, wrap = [np.zeros(3)], np.zeros_like(x)
     if cell is not None:
@@ -109,3 +186,16 @@ def findPairs(system, cutoff):
     i, j, shift = (np.concatenate(part) for part in zip(*found))
     order = np.lexsort((j, i))
     return i[order], j[order], shift[order]
+
+
+def _tilePairs(system, i, j, shift):
+    """The pairs of the unit in every copy: j is in the copy that its image lies in."""
+    n, cell = system.unit.size, system.unit.cell
+    steps = np.rint(shift @ np.linalg.inv(cell)).astype(int)
+    found = []
+    for k, place in enumerate(itertools.product(*map(range, system.copies))):
+        there = place + steps
+        turns = there//system.copies
+        copy = np.ravel_multi_index((there - turns*system.copies).T, system.copies)
+        found.append((k*n + i, copy*n + j, (turns*system.copies) @ cell))
+    return tuple(np.concatenate(part) for part in zip(*found))

@@ -3,11 +3,12 @@
 Reads one JSON object a line from stdin, answers each with one on stdout. "do" says what:
 
   peak      the largest float32 rate of BLAS
+  torch     whether PyTorch has a CUDA device
   open      prepare a case; the first line of a case
   check     energy (eV) and forces (eV/angstrom) of the positions as they are
   forces    evaluate energy and forces again and again
   step      run steps of a simulation
-  memory    what the process has needed so far
+  memory    what the process has needed so far; what the device and the Context say
   quit
 """
 import json
@@ -17,12 +18,17 @@ import time
 
 import numpy as np
 
+from openmmmlff.benchmark import devices
+
 KJMOL_PER_EV = 96.48533212331002
 STEP_SIZE = 0.001            # ps
 RESTART = 20                 # steps, after which the simulation starts from the first positions
 DISPLACEMENTS = 16           # sets of positions that evaluations take in turn
 AMPLITUDE = 1e-3             # nm; of the displacements
 TEMPERATURE = 300            # K
+# On a device steps are timed in blocks between two waits
+BLOCK = 0.02                 # s, at least
+BLOCK_STEPS = 200            # at most
 
 
 # ------------------------------------------------------------------ memory
@@ -63,15 +69,12 @@ class OpenMMCase:
                 system = openmm.XmlSerializer.deserialize(file.read())
         else:
             system = self._networkSystem(case)
+        self.system = system
         self.platform = openmm.Platform.getPlatformByName(case["platform"])
+        self.queues = case["platform"] in devices.PLATFORMS
         self.properties = _properties(self.platform, case["threads"])
         self.context = self._context(system)
-        self.empty = None
-        if "system" not in case:
-            bare = openmm.System()
-            for _ in self.positions:
-                bare.addParticle(1.0)
-            self.empty = self._context(bare)
+        self.empty = None   # Context without forces, while it is timed
         self.context.setPositions(self.positions)
 
     def _networkSystem(self, case):
@@ -104,6 +107,12 @@ class OpenMMCase:
 
     def evaluateEmpty(self, k):
         """The same calls on a System without forces: what OpenMM and Python cost."""
+        if self.empty is None:
+            import openmm
+            bare = openmm.System()
+            for _ in self.positions:
+                bare.addParticle(1.0)
+            self.empty = self._context(bare)
         self.empty.setPositions(self.moved[k % DISPLACEMENTS])
         self._evaluate(self.empty)
 
@@ -117,8 +126,25 @@ class OpenMMCase:
         self.context.setVelocitiesToTemperature(TEMPERATURE, 1)
         self.integrator = self.context.getIntegrator()
 
-    def step(self):
-        self.integrator.step(1)
+    def step(self, n=1):
+        self.integrator.step(n)
+
+    def wait(self):
+        """Until the device has done what is queued; the positions are fetched, nothing computed."""
+        return self.context.getState(positions=True)
+
+    def info(self):
+        """Name of the device, what the MLFFForce says of itself."""
+        from openmmmlff import MLFFForce
+        self.empty = None   # its memory is not of what is measured
+        found = {}
+        if "DeviceName" in self.platform.getPropertyNames():
+            found["device"] = self.platform.getPropertyValue(self.context, "DeviceName")
+        for force in self.system.getForces():
+            if MLFFForce.isinstance(force):
+                own = force if isinstance(force, MLFFForce) else MLFFForce.cast(force)
+                found["execution"] = devices.executionInfo(own, self.context)
+        return found
 
 
 def _addAtoms(system, numbers):
@@ -146,7 +172,15 @@ def _displaced(positions):
 
 # ------------------------------------------------------------------ PyTorch
 class TorchCase:
-    """The peers of benchmarks/, eager or compiled. The pairs are found beforehand, once."""
+    """The peers of benchmarks/. The pairs are found beforehand, once.
+
+    "kind" of the request:
+      eager      as it is
+      compiled   by torch.compile
+      graph      forward and autograd.grad captured once as a CUDA graph, replayed after the new
+                 positions are copied in; pairs padded to a capacity, since they change
+    Times end with energy and forces in the host's memory, so with a wait for the device.
+    """
 
     modules = {}   # model file -> module, kept for the next case: it is compiled once
 
@@ -154,20 +188,29 @@ class TorchCase:
         import torch
         torch.set_num_threads(case["threads"])
         self.torch = torch
-        self.case = case
+        self.case, self.kind = case, case["kind"]
+        self.device = torch.device(case["device"])
+        self.queues = self.device.type != "cpu"
+        if self.queues:     # the process may have had a case before
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
         self.positions = np.array(case["positions"])
         self.moved = _displaced(self.positions)
         self.module, self.called = self._module(case)
-        from openmmmlff.benchmark.systems import System, findPairs
-        cell = None if case["cell"] is None else np.array(case["cell"])
-        system = System("", np.array(case["numbers"]), self.positions, cell)
-        self.constant = self.module.constant(system.numbers)
-        self.graph = self.module.graph(system.numbers, cell is not None,
-                                       lambda cutoff: findPairs(system, cutoff))
+        self.constant = self.module.constant(np.array(case["numbers"]))
+        self.graph = [part.to(self.device) if isinstance(part, torch.Tensor) else part
+                      for part in self._pairs(case)]
         self.unit = case["unit"]
-        self.context = None
+        self.context = self.captured = None
         for tensor in self.graph:
             self._markSizes(tensor)
+
+    def _pairs(self, case):
+        from openmmmlff.benchmark.systems import findPairs, systemOf
+        system = systemOf(case)
+        graph = self.module.graph(system.numbers, system.cell is not None,
+                                  lambda cutoff: findPairs(system, cutoff))
+        return self.module.padded(graph) if self.kind == "graph" else graph
 
     def _module(self, case):
         path = case["model"]
@@ -178,24 +221,58 @@ class TorchCase:
                 from torch_aimnet2 import AIMNet2 as Peer
             else:
                 from torch_painn import PaiNN as Peer
-            module = Peer(case["config"], readTensors(path))
-            compiled = self.torch.compile(module) if case["compiled"] else module
+            module = Peer(case["config"], readTensors(path)).to(self.device)
+            compiled = self.torch.compile(module) if self.kind == "compiled" else module
             self.modules[path] = module, compiled
         return self.modules[path]
 
     def _markSizes(self, tensor):
         """Numbers of atoms and pairs change from one case, and one step, to the next."""
-        if self.case["compiled"] and isinstance(tensor, self.torch.Tensor):
+        if self.kind == "compiled" and isinstance(tensor, self.torch.Tensor):
             for k in range(min(2, tensor.dim())):
                 if tensor.shape[k] > 32 or k == 0:
                     self.torch._dynamo.maybe_mark_dynamic(tensor, k)
 
     def _evaluate(self, positions):
-        x = self.torch.tensor(positions, dtype=self.torch.float32, requires_grad=True)
+        if self.kind == "graph":
+            return self._replay(positions)
+        x = self.torch.tensor(positions, dtype=self.torch.float32, device=self.device,
+                              requires_grad=True)
         self._markSizes(x)
         energy = self.called(x, *self.graph)
         gradient, = self.torch.autograd.grad(energy, x)
-        return energy.item(), -gradient.numpy()
+        return energy.item(), -gradient.cpu().numpy()
+
+    def _replay(self, positions):
+        if self.captured is None:
+            self.captured = self._capture(positions)
+        graph, x, energy, gradient = self.captured
+        with self.torch.no_grad():
+            x.copy_(self.torch.from_numpy(positions))
+        graph.replay()
+        return energy.item(), -gradient.cpu().numpy()
+
+    def _capture(self, positions):
+        """(graph, positions, energy, gradient), as PyTorch's documentation has it: first a few
+        evaluations on another stream."""
+        cuda = self.torch.cuda
+        x = self.torch.tensor(positions, dtype=self.torch.float32, device=self.device,
+                              requires_grad=True)
+
+        def evaluate():
+            energy = self.called(x, *self.graph)
+            return energy, self.torch.autograd.grad(energy, x)[0]
+
+        stream = cuda.Stream()
+        stream.wait_stream(cuda.current_stream())
+        with cuda.stream(stream):
+            for _ in range(3):
+                evaluate()
+        cuda.current_stream().wait_stream(stream)
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph):
+            energy, gradient = evaluate()
+        return graph, x, energy, gradient
 
     def check(self):
         energy, forces = self._evaluate(self.positions)
@@ -217,19 +294,33 @@ class TorchCase:
             system = openmm.System()
             _addAtoms(system, self.case["numbers"])
             system.addForce(openmm.PythonForce(compute))
-            platform = openmm.Platform.getPlatformByName("CPU")
+            platform = openmm.Platform.getPlatformByName(self.case["platform"])
             self.context = openmm.Context(system, openmm.VerletIntegrator(STEP_SIZE), platform,
                                           _properties(platform, self.case["threads"]))
         self.context.setPositions(0.1*self.positions)
         self.context.setVelocitiesToTemperature(TEMPERATURE, 1)
 
-    def step(self):
-        self.context.getIntegrator().step(1)
+    def step(self, n=1):
+        self.context.getIntegrator().step(n)
+
+    def wait(self):
+        return self.context.getState(positions=True)
+
+    def info(self):
+        if not self.queues:
+            return {}
+        cuda = self.torch.cuda
+        return {"device": cuda.get_device_name(self.device),
+                "reserved_mb": cuda.max_memory_reserved(self.device)/2**20}
 
 
 # ------------------------------------------------------------------ timings
-def _timed(function, seconds, count):
-    """Times (ms) of calls until both are reached: seconds and count; at least one."""
+def _timed(function, request):
+    """Times (ms) of calls until both are reached: seconds and count; at least one. Before them,
+    "spin" seconds of calls that are not timed: a device's clocks fall while others have their turn.
+    """
+    seconds, count = request["seconds"], request["count"]
+    _spin(function, request.get("spin", 0))
     times, total = [], 0.0
     while total < seconds or len(times) < count:
         begin = time.perf_counter()
@@ -237,6 +328,43 @@ def _timed(function, seconds, count):
         times.append(time.perf_counter() - begin)
         total += times[-1]
     return [1e3*t for t in times]
+
+
+def _spin(function, seconds):
+    end, k = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        function(k)
+        k += 1
+
+
+def _blocks(case, request):
+    """Times of steps on a device: a block of steps is queued, then waited for; its share of a step.
+
+    Setting the positions anew, the first step behind it and its wait are not part of them.
+    """
+    def block(n):
+        begin = time.perf_counter()
+        case.step(n)
+        state = case.wait()
+        return time.perf_counter() - begin, state
+
+    def again(_=None):
+        case.restart()
+        block(1)
+
+    again()
+    guess = block(2)[0]/2
+    n = int(np.clip(np.ceil(BLOCK/guess), 1, BLOCK_STEPS))
+    _spin(lambda k: block(n) if k % 4 else again(), request.get("spin", 0))
+    times, total = [], 0.0
+    while total < request["seconds"] or len(times) < request["count"]:
+        again()
+        seconds, state = block(n)
+        if not np.isfinite(state.getPositions(asNumpy=True)._value).all():
+            raise ValueError("the simulation ended with positions that are not numbers")
+        times.append(seconds/n)
+        total += seconds
+    return {"ms": [1e3*t for t in times], "steps": n}
 
 
 def _steps(case, request):
@@ -274,12 +402,18 @@ class Worker:
 
     def __init__(self):
         self.case = None
+        # MB in use on NVIDIA's devices before the case, and by it, before the next contender begins
+        self.device_base = self.device_mb = None
 
     def answer(self, request):
         return getattr(self, "_" + request["do"])(request)
 
     def _peak(self, request):
         return {"gflops": _peak(request["seconds"])}
+
+    def _torch(self, request):
+        import torch
+        return {"cuda": bool(torch.cuda.is_available())}
 
     def _open(self, request):
         kind = TorchCase if request["torch"] else OpenMMCase
@@ -289,6 +423,9 @@ class Worker:
         _forgetPeak()
         base = memory()
         self.case = None
+        on_nvidia = not request["torch"] and request["platform"] == "CUDA"
+        self.device_base = devices.usedMemory() if on_nvidia else None
+        self.device_mb = None
         self.case = kind(request)
         return {"base_mb": base}
 
@@ -296,22 +433,30 @@ class Worker:
         begin = time.perf_counter()
         energy, forces = self.case.check()
         seconds = time.perf_counter() - begin
+        if self.device_base is not None and self.device_mb is None:
+            used = devices.usedMemory()
+            self.device_mb = None if used is None else used - self.device_base
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
             raise ValueError("the energy or a force is not finite")
         return {"energy": energy, "forces": np.asarray(forces, dtype=float).tolist(),
                 "seconds": seconds}
 
     def _forces(self, request):
-        return {"ms": _timed(self.case.evaluate, request["seconds"], request["count"])}
+        return {"ms": _timed(self.case.evaluate, request)}
 
     def _empty(self, request):
-        return {"ms": _timed(self.case.evaluateEmpty, request["seconds"], request["count"])}
+        return {"ms": _timed(self.case.evaluateEmpty, request)}
 
     def _step(self, request):
+        if self.case.queues:
+            return _blocks(self.case, request)
         return {"ms": _steps(self.case, request)}
 
     def _memory(self, request):
-        return {"mb": memory()}
+        found = {"mb": memory(), **self.case.info()}
+        if self.device_mb is not None:
+            found["device_mb"] = self.device_mb
+        return found
 
 
 def main():
