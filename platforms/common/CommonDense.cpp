@@ -44,7 +44,7 @@ void CommonDense::uploadWeights(CommonDevice& device, const vector<double>& w,
     const CommonDevice::MatrixMode mode = device.getMatrixMode();
     if (mode == CommonDevice::HalfPairs && !CommonTensor::fitsHalves(w))
         throw OpenMMException("MLFFForce: a weight of the model is outside the range of half "
-                              "precision (30000); choose full matrix precision");
+                              "precision, 30000: call setMatrixPrecision(MLFFForce::Full)");
     if (mode == CommonDevice::Float) {
         device.initializeReal(forward, wT.size(), "mlffDenseForward");
         device.initializeReal(reverse, w.size(), "mlffDenseReverse");

@@ -180,13 +180,13 @@ DEVICE void fetchW(GLOBAL const uint4* RESTRICT packed, const int* place, int gr
 
 /*
  * Half a group times its weights, added to the sums of a piece.
- *   x          the group's first word of the piece's first row
- *   w          [COLUMN_FRAGMENTS]
- *   main, rest [PIECE_SUMS] sums of large and of small products; with TF32, of the first and of
- *              the second half
+ *   x              the group's first word of the piece's first row
+ *   w              [COLUMN_FRAGMENTS]
+ *   large, small   [PIECE_SUMS] sums of large and of small products; with TF32, of the first and of
+ *                  the second half
  */
-DEVICE void addProducts(LOCAL_ARG const float* x, int half, int lane, const uint4* w, float* main,
-        float* rest) {
+DEVICE void addProducts(LOCAL_ARG const float* x, int half, int lane, const uint4* w, float* large,
+        float* small) {
 #pragma unroll
     for (int m = 0; m < ROW_FRAGMENTS; m++) {
         const int first = m*COLUMN_FRAGMENTS*4;
@@ -197,15 +197,15 @@ DEVICE void addProducts(LOCAL_ARG const float* x, int half, int lane, const uint
         loadFragment(x+16*m*X_STRIDE+8*half+X_LOW, lane, b);
 #pragma unroll
         for (int n = 0; n < COLUMN_FRAGMENTS; n++)
-            multiplyHalves(rest+first+4*n, b, w[n].x, w[n].y);
+            multiplyHalves(small+first+4*n, b, w[n].x, w[n].y);
 #pragma unroll
         for (int n = 0; n < COLUMN_FRAGMENTS; n++)
-            multiplyHalves(main+first+4*n, a, w[n].x, w[n].y);
+            multiplyHalves(large+first+4*n, a, w[n].x, w[n].y);
 #pragma unroll
         for (int n = 0; n < COLUMN_FRAGMENTS; n++)
-            multiplyHalves(rest+first+4*n, a, w[n].z, w[n].w);
+            multiplyHalves(small+first+4*n, a, w[n].z, w[n].w);
 #else
-        float* sum = (half == 0 ? main : rest)+first;
+        float* sum = (half == 0 ? large : small)+first;
         loadFragment(x+16*m*X_STRIDE+16*half, lane, a);
         loadFragment(x+16*m*X_STRIDE+16*half+8, lane, b);
 #pragma unroll
@@ -219,29 +219,29 @@ DEVICE void addProducts(LOCAL_ARG const float* x, int half, int lane, const uint
 }
 
 /* A group's sums to those of the groups before, rounded; the next group starts from zero. */
-DEVICE void addGroup(float* sums, float* main, float* rest) {
+DEVICE void addGroup(float* sums, float* large, float* small) {
 #pragma unroll
     for (int i = 0; i < PIECE_SUMS; i++) {
 #if TENSOR_PAIRS
-        sums[i] += main[i];
+        sums[i] += large[i];
 #else
-        sums[i] += main[i]+rest[i];
-        rest[i] = 0;
+        sums[i] += large[i]+small[i];
+        small[i] = 0;
 #endif
-        main[i] = 0;
+        large[i] = 0;
     }
 }
 
 /* The sums of a piece to their places; out: of its first one. */
-DEVICE void storeSums(const float* sums, const float* rest, int lane, LOCAL_ARG float* out) {
+DEVICE void storeSums(const float* sums, const float* small, int lane, LOCAL_ARG float* out) {
     out += lane/4*SUM_STRIDE+lane%4*2;
 #pragma unroll
     for (int i = 0; i < PIECE_SUMS; i += 2) {
         const int fragment = i/4, m = fragment/COLUMN_FRAGMENTS, n = fragment%COLUMN_FRAGMENTS;
         float2 two = make_float2(sums[i], sums[i+1]);
 #if TENSOR_PAIRS
-        two.x += rest[i]*(1/LOW_SCALE);
-        two.y += rest[i+1]*(1/LOW_SCALE);
+        two.x += small[i]*(1/LOW_SCALE);
+        two.y += small[i+1]*(1/LOW_SCALE);
 #endif
         *((LOCAL_ARG float2*) (out+(16*m+i%4*4)*SUM_STRIDE+8*n)) = two;
     }
@@ -263,7 +263,7 @@ DEVICE void computeTile(GLOBAL const real* RESTRICT x, int xStride, int hasSlope
     const int row = piece/PIECE_COLUMNS*WARP_ROWS, column = piece%PIECE_COLUMNS*WARP_COLUMNS;
     const int groups = (numTerms+GROUP_TERMS-1)/GROUP_TERMS;
     GLOBAL const uint4* RESTRICT packed = (GLOBAL const uint4*) weight;
-    float sums[PIECE_SUMS], main[PIECE_SUMS], rest[PIECE_SUMS], fetchedX[X_FETCHES];
+    float sums[PIECE_SUMS], large[PIECE_SUMS], small[PIECE_SUMS], fetchedX[X_FETCHES];
     uint4 fetchedW[2][COLUMN_FRAGMENTS];
     int place[COLUMN_FRAGMENTS];
 
@@ -274,7 +274,7 @@ DEVICE void computeTile(GLOBAL const real* RESTRICT x, int xStride, int hasSlope
     }
 #pragma unroll
     for (int i = 0; i < PIECE_SUMS; i++)
-        sums[i] = main[i] = rest[i] = 0;
+        sums[i] = large[i] = small[i] = 0;
     fetchX(x, xStride, hasSlope, slope, slopeStride, tail, tailStart, row0, 0, numRows, numTerms,
            fetchedX);
     fetchW(packed, place, min(split, groups-1), 0, fetchedW[0]);
@@ -291,14 +291,14 @@ DEVICE void computeTile(GLOBAL const real* RESTRICT x, int xStride, int hasSlope
                    depth+TILE_DEPTH, numRows, numTerms, fetchedX);
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            addProducts(buffer+row*X_STRIDE+split*GROUP_WORDS, half, lane, fetchedW[half], main,
-                        rest);
+            addProducts(buffer+row*X_STRIDE+split*GROUP_WORDS, half, lane, fetchedW[half], large,
+                        small);
             if (more)
                 fetchW(packed, place, next, half, fetchedW[half]);
         }
-        addGroup(sums, main, rest);
+        addGroup(sums, large, small);
     }
     SYNC_THREADS;
-    storeSums(sums, rest, lane, buffer+split*SUMS_SIZE+row*SUM_STRIDE+column);
+    storeSums(sums, small, lane, buffer+split*SUMS_SIZE+row*SUM_STRIDE+column);
     SYNC_THREADS;
 }

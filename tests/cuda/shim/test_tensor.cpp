@@ -3,7 +3,7 @@
  * double. Every tile in each arithmetic; the ordinary tile too, so that the test itself is tested.
  *
  * What a sum may be off follows from the numbers' formats (Sum::error()); beside that, what a study
- * with these roundings found for whole networks: see "On tensor cores" in docs/decisions.md.
+ * with these roundings found for whole networks (docs/decisions.md, "On tensor cores").
  */
 #include "shim.h"
 #include "CommonTensor.h"
