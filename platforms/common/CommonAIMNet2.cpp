@@ -264,6 +264,8 @@ ComputeProgram CommonAIMNet2::compileConvolution(bool first) {
     KernelDefines defines = getDefines();
     if (first)
         defines["FIRST_PASS"] = "1";
+    if (message->isOrdered())
+        defines["ORDERED"] = "1";
     defines["ETA"] = device.literal(model.eta);
     defines["PI_PER_CUTOFF"] = device.literal(PI/model.cutoff);
     // exp(-WINDOW): a quarter of the rounding of 1, or less
@@ -321,6 +323,8 @@ void CommonAIMNet2::addConvolution(int t, const ComputeProgram& program,
     kernel->addArg(readOnly(message.count));
     kernel->addArg(readOnly(message.neighbor));
     kernel->addArg(readOnly(message.vector));
+    if (message.isOrdered())
+        kernel->addArg(readOnly(message.order));
     kernel->addArg(shifts);
     kernel->addArg(agh);
     kernel->addArg(pass.a);
@@ -517,6 +521,8 @@ void CommonAIMNet2::addConvolutionReverse(int t, const ComputeProgram& program,
     kernel->addArg(readOnly(message.count));
     kernel->addArg(readOnly(message.neighbor));
     kernel->addArg(readOnly(message.vector));
+    if (message.isOrdered())
+        kernel->addArg(readOnly(message.order));
     kernel->addArg(shifts);
     kernel->addArg(pass.a);
     kernel->addArg(x);

@@ -19,7 +19,7 @@ namespace {
 const double ANGSTROM_PER_NM = 10.0;
 const double SKIN = 0.1;            // nm, of all lists
 const double SOON = 0.5;            // of half the skin: a search is due
-const int BRUTE_LIMIT = 2000;       // rows up to which every pair is looked at
+const int BRUTE_LIMIT = 256;        // rows up to which every pair is looked at
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
 // Words of the status, as in support.cc
@@ -250,7 +250,7 @@ void CommonGeometry::initialize(double messageRange, double longRange) {
         cellOfRow.initialize<int>(cc, n, "mlffCellOfRow");
         cellStart.initialize<int>(cc, n+1, "mlffCellStart");
         cellCursor.initialize<int>(cc, n, "mlffCellCursor");
-        cellOrder.initialize<int>(cc, n, "mlffCellOrder");
+        message.order.initialize<int>(cc, n, "mlffOrder");
     }
     message.kind = CommonPairs::Message;
     const bool all = (longRange == INFINITY || !lists);
@@ -306,16 +306,12 @@ void CommonGeometry::createKernels() {
     frameKernel->addArg(atoms.frame);
     for (int k = 0; k < CommonAtoms::FRAME_SIZE; k++)
         frameKernel->addArg();
-    gatherKernel = program->createKernel("mlffGather");
-    for (ArrayInterface* array : {&cc.getPosq(), &correction})
-        gatherKernel->addArg(*array);
-    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.force,
-                                &atoms.status, &atoms.frame})
-        gatherKernel->addArg(*array);
-    gatherKernel->addArg(n);
-    gatherKernel->addArg();         // 10: rebuild
-    device.addExact(gatherKernel, std::pow(0.5*SOON*SKIN, 2));
-    device.addExact(gatherKernel, std::pow(0.5*SKIN, 2));
+    const auto addParticles = [&](ComputeKernel kernel) {
+        kernel->addArg(cc.getPosq());
+        kernel->addArg(correction);
+        kernel->addArg(slots);
+        kernel->addArg(atoms.force);
+    };
     if (unwrap) {
         unwrapKernel = program->createKernel("mlffUnwrap");
         for (ComputeArray* array : {&parent, &atoms.position, &root, &shift, &atoms.status,
@@ -323,6 +319,8 @@ void CommonGeometry::createKernels() {
             unwrapKernel->addArg(*array);
         unwrapKernel->addArg(n);
         unwrapKernel->addArg(numRounds);
+        if (!lists)
+            addParticles(unwrapKernel);
     }
     messageKernel = program->createKernel("mlffMessagePairs");
     for (ComputeArray* array : {&atoms.status, &atoms.position, &atoms.regionOfRow,
@@ -333,6 +331,10 @@ void CommonGeometry::createKernels() {
     messageKernel->addArg(n);
     messageKernel->addArg();        // 11: capacity
     device.addReal(messageKernel, messageRange);
+    if (!lists) {
+        addParticles(messageKernel);
+        messageKernel->addArg();    // 17: gather
+    }
     if (lists)
         createListKernels(defines);
 }
@@ -340,6 +342,16 @@ void CommonGeometry::createKernels() {
 void CommonGeometry::createListKernels(const KernelDefines& defines) {
     ArrayInterface& correction = cc.getUseMixedPrecision() ? cc.getPosqCorrection() : cc.getPosq();
     ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
+    gatherKernel = program->createKernel("mlffGather");
+    for (ArrayInterface* array : {&cc.getPosq(), &correction})
+        gatherKernel->addArg(*array);
+    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.force,
+                                &atoms.status, &atoms.frame})
+        gatherKernel->addArg(*array);
+    gatherKernel->addArg(atoms.numAtoms);
+    gatherKernel->addArg();         // 10: rebuild
+    device.addExact(gatherKernel, std::pow(0.5*SOON*SKIN, 2));
+    device.addExact(gatherKernel, std::pow(0.5*SKIN, 2));
     beginKernel = program->createKernel("mlffBeginLists");
     for (ArrayInterface* array : {&cc.getPosq(), &correction})
         beginKernel->addArg(*array);
@@ -350,7 +362,7 @@ void CommonGeometry::createListKernels(const KernelDefines& defines) {
     if (cells) {
         sortKernel = program->createKernel("mlffSortRows");
         for (ComputeArray* array : {&atoms.status, &atoms.position, &cellOfRow, &cellStart,
-                                    &cellCursor, &cellOrder, &atoms.frame})
+                                    &cellCursor, &message.order, &atoms.frame})
             sortKernel->addArg(*array);
         sortKernel->addArg(atoms.numAtoms);
     }
@@ -362,7 +374,7 @@ void CommonGeometry::createListKernels(const KernelDefines& defines) {
                                     &atoms.regionRange})
             list->find->addArg(*array);
         if (cells)
-            for (ComputeArray* array : {&cellOfRow, &cellStart, &cellOrder})
+            for (ComputeArray* array : {&cellStart, &message.order})
                 list->find->addArg(*array);
         list->find->addArg(list->pairs.listCount);
         list->find->addArg(list->pairs.entry);
@@ -429,7 +441,13 @@ void CommonGeometry::setFrame() {
     frameKernel->execute(1);
 }
 
+// The first kernel gathers positions.
 void CommonGeometry::queueLists() {
+    gatherKernel->setArg(10, (int) rebuild);
+    rebuild = false;
+    gatherKernel->execute(atoms.numAtoms, BLOCK);
+    if (unwrap)
+        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
     beginKernel->execute(atoms.numAtoms, BLOCK);
     if (unwrap)
         unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
@@ -438,14 +456,20 @@ void CommonGeometry::queueLists() {
     for (auto& list : skinLists) {
         if (!list)
             continue;
-        list->find->setArg(cells ? 11 : 8, list->pairs.capacity);
+        list->find->setArg(cells ? 10 : 8, list->pairs.capacity);
         list->find->execute(atoms.numAtoms*BLOCK, BLOCK);
     }
 }
 
-void CommonGeometry::updatePairs() {
+void CommonGeometry::queuePairs(bool gather) {
     messageKernel->setArg(11, message.capacity);
+    if (!lists)
+        messageKernel->setArg(17, (int) gather);
     messageKernel->execute(atoms.numAtoms*BLOCK, BLOCK);
+}
+
+void CommonGeometry::updatePairs() {
+    queuePairs(false);
 }
 
 bool CommonGeometry::begin(double longRange, double scale) {
@@ -469,14 +493,11 @@ bool CommonGeometry::begin(double longRange, double scale) {
 void CommonGeometry::queue() {
     if (atoms.numAtoms == 0)
         return;
-    gatherKernel->setArg(10, (int) rebuild);
-    rebuild = false;
-    gatherKernel->execute(atoms.numAtoms, BLOCK);
-    if (unwrap)
-        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
     if (lists)
         queueLists();
-    updatePairs();
+    else if (unwrap)
+        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);  // gathers
+    queuePairs(!lists && !unwrap);
 }
 
 bool CommonGeometry::update(double longRange) {
@@ -639,7 +660,7 @@ void CommonGeometry::getExecutionInfo(std::map<string, string>& info) const {
 size_t CommonGeometry::getMemory() const {
     size_t bytes = 0;
     for (const ComputeArray* array : {&atoms.position, &atoms.regionOfRow, &atoms.force, &slots,
-            &cell, &saved, &parent, &root, &shift, &cellOfRow, &cellStart, &cellCursor, &cellOrder,
+            &cell, &saved, &parent, &root, &shift, &cellOfRow, &cellStart, &cellCursor, &message.order,
             &message.count, &message.neighbor, &message.vector, &message.listCount, &message.entry,
             &longRange.listCount, &longRange.entry})
         if (array->isInitialized())

@@ -134,6 +134,7 @@ private:
     void readOldStatus();
     void throwIfBroken(const int* words);
     void queueLists();
+    void queuePairs(bool gather);
 
     CommonDevice& device;
     ComputeContext& cc;
@@ -151,7 +152,7 @@ private:
     int denseLimit;                     // atoms of an open region that does without lists
     int numRounds;                      // of unwrapping
     ComputeArray cell, saved, parent, root, shift;
-    ComputeArray cellOfRow, cellStart, cellCursor, cellOrder;
+    ComputeArray cellOfRow, cellStart, cellCursor;
     mm_int4 numCells;
     ComputeKernel frameKernel;
     ComputeKernel gatherKernel, unwrapKernel, beginKernel, sortKernel, messageKernel;

@@ -439,7 +439,14 @@ void CommonPaiNN::allocateSplit() {
 
 // ------------------------------------------------------------------------------ kernels
 
+/** Few rows need no order: all of them are at work at the same time. */
+bool CommonPaiNN::isOrdered() const {
+    return !fused && pairs->isOrdered();
+}
+
 void CommonPaiNN::defineMessage(KernelDefines& defines) const {
+    if (isOrdered())
+        defines["ORDERED"] = "1";
     defines["STATE_ARG"] = (fused ? "LOCAL_ARG" : "GLOBAL");
     defines["LANES"] = std::to_string(messageLanes);
     defines["GROUPS"] = std::to_string(messageGroups);
@@ -483,7 +490,10 @@ CommonPaiNN::Launch CommonPaiNN::createMessage(ComputeProgram program, const str
     CommonPairs& m = const_cast<CommonPairs&>(*pairs);
     const int block = messageLanes*messageGroups;
     Launch launch = {program->createKernel(name), atoms.numAtoms*block, block};
-    launch.add({&m.count, &m.neighbor, &m.vector, &radial, &getFilter(layer)});
+    launch.add({&m.count, &m.neighbor, &m.vector});
+    if (isOrdered())
+        launch.add({&m.order});
+    launch.add({&radial, &getFilter(layer)});
     return launch;
 }
 

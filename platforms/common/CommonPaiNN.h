@@ -75,6 +75,7 @@ private:
     void allocateSplit();
     void initializeReal(ComputeArray& array, size_t size, const char* name);
     void uploadReal(ComputeArray& array, const std::vector<double>& values, const char* name);
+    bool isOrdered() const;
     void defineMessage(KernelDefines& defines) const;
     void defineNode(KernelDefines& defines) const;
     void defineFused(KernelDefines& defines) const;

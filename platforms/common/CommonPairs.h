@@ -26,6 +26,11 @@ struct CommonPairs {
     ComputeArray count;         // int [n]
     ComputeArray neighbor;      // int [n*capacity] row j
     ComputeArray vector;        // real4 [n*capacity] x_j + image - x_i, angstrom, and its length
+    // Message of many rows; not initialized else
+    ComputeArray order;         // int [n] rows along a path through the box, for kernels that gather
+    bool isOrdered() const {
+        return order.isInitialized();
+    }
     // List
     ComputeArray listCount;     // int [n]
     ComputeArray entry;         // int2 [n*capacity] row j, packed image (support.cc)

@@ -96,7 +96,7 @@ DEVICE void addParts(int round, LOCAL_ARG const real* parts, GLOBAL real* RESTRI
  */
 KERNEL void mlffAimnet2Conv(int numRows, int capacity, int keep, GLOBAL const int* RESTRICT count,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT shifts, GLOBAL const real* RESTRICT agh,
+        ORDER_ARGUMENT GLOBAL const real* RESTRICT shifts, GLOBAL const real* RESTRICT agh,
         GLOBAL const real* RESTRICT a, GLOBAL real* RESTRICT x, int xStride,
         GLOBAL real* RESTRICT v,
 #ifdef FIRST_PASS
@@ -127,7 +127,8 @@ KERNEL void mlffAimnet2Conv(int numRows, int capacity, int keep, GLOBAL const in
     LOCAL real pairCharge[CONV_PAIRS*Q], parts[4*CONV_THREADS], vectorQ[3*GQ];
     LOCAL real2 lack[Q];
 #endif
-    for (int row = GROUP_ID; row < numRows; row += NUM_GROUPS) {
+    for (int place = GROUP_ID; place < numRows; place += NUM_GROUPS) {
+        const int row = ROW_AT(place);
         const int numPairs = min(count[row], capacity), firstPair = row*capacity;
         GLOBAL real* xRow = x+row*xStride;
         GLOBAL real* vRow = v+row*3*COMBINATIONS;
@@ -369,7 +370,7 @@ DEVICE void passCharge(int row, int channel, LOCAL_ARG const real* gradQ,
  */
 KERNEL void mlffAimnet2ConvReverse(int numRows, int capacity, real weight,
         GLOBAL const int* RESTRICT count, GLOBAL const int* RESTRICT neighbor,
-        GLOBAL const real4* RESTRICT vector, GLOBAL const real* RESTRICT shifts,
+        GLOBAL const real4* RESTRICT vector, ORDER_ARGUMENT GLOBAL const real* RESTRICT shifts,
         GLOBAL const real* RESTRICT a, GLOBAL const real* RESTRICT gradX, int xStride,
         GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status,
 #ifdef FIRST_PASS
@@ -398,7 +399,8 @@ KERNEL void mlffAimnet2ConvReverse(int numRows, int capacity, real weight,
     LOCAL_ARG real* words = (LOCAL_ARG real*) buffer;
 #endif
     const int thread = LOCAL_ID, lane = thread%LANES, group = thread/LANES;
-    for (int row = GROUP_ID; row < numRows; row += NUM_GROUPS) {
+    for (int place = GROUP_ID; place < numRows; place += NUM_GROUPS) {
+        const int row = ROW_AT(place);
         const int numPairs = min(count[row], capacity), firstPair = row*capacity;
         real fx = 0, fy = 0, fz = 0;
 #ifdef FIRST_PASS

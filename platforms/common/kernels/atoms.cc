@@ -43,11 +43,28 @@ KERNEL void mlffSetFrame(GLOBAL exact4* RESTRICT frame, exact4 boxA, exact4 boxB
     }
 }
 
+/* Without lists: position of row i, sums to zero. */
+DEVICE exact4 gatherRow(int i, GLOBAL const real4* RESTRICT posq,
+        GLOBAL const real4* RESTRICT correction, GLOBAL const int* RESTRICT slots,
+        GLOBAL exact4* RESTRICT position, GLOBAL mm_ulong* RESTRICT force,
+        GLOBAL int* RESTRICT status, int n) {
+    exact4 p = exactPosition(posq, correction, slots[i]);
+    exact size = fabs(p.x)+fabs(p.y)+fabs(p.z);
+    if (!(size < 1e9f))
+        status[STATUS_NOT_FINITE] = i+1;
+    position[i] = p;
+    force[i] = 0;
+    force[i+n] = 0;
+    force[i+2*n] = 0;
+    return p;
+}
+
+#ifdef LISTS
 /*
  * First kernel of an evaluation: positions in the frame of the lists, sums to zero, and whether the
  * lists still hold.
  *   cell       [n] lattice vectors that the frame takes off, of the last search
- *   saved      [n] exact positions at the last search, nm; reads only with LISTS
+ *   saved      [n] exact positions at the last search, nm
  *   soon, now  nm^2: squared displacements at which a search will be due, and is
  */
 KERNEL void mlffGather(GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
@@ -57,26 +74,17 @@ KERNEL void mlffGather(GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RE
         GLOBAL const exact4* RESTRICT frame, int n, int rebuild, exact soon, exact now) {
     READ_BOX
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE) {
-        exact4 p = exactPosition(posq, correction, slots[i]);
-        exact size = fabs(p.x)+fabs(p.y)+fabs(p.z);
-        if (!(size < 1e9f))
-            status[STATUS_NOT_FINITE] = i+1;
-#ifdef LISTS
+        exact4 p = gatherRow(i, posq, correction, slots, position, force, status, n);
         exact4 s = saved[i];
         exact d2 = (p.x-s.x)*(p.x-s.x)+(p.y-s.y)*(p.y-s.y)+(p.z-s.z)*(p.z-s.z);
         if (!(d2 < soon))
             status[STATUS_MOVED] = 1;
         if (rebuild || !(d2 < now))
             status[STATUS_REBUILD] = 1;
-#endif
 #ifdef PERIODIC
         int4 m = cell[i];
-        p = shifted(p, -m.x, -m.y, -m.z, boxA, boxB, boxC);
+        position[i] = shifted(p, -m.x, -m.y, -m.z, boxA, boxB, boxC);
 #endif
-        position[i] = p;
-        force[i] = 0;
-        force[i+n] = 0;
-        force[i+2*n] = 0;
     }
 }
 
@@ -110,6 +118,8 @@ KERNEL void mlffBeginLists(GLOBAL const real4* RESTRICT posq,
     }
 }
 
+#endif
+
 #ifdef UNWRAP
 /* Whole lattice vectors nearest to a vector, with the opposite sign. */
 DEVICE int4 nearestCopy(exact4 r, exact4 a, exact4 b, exact4 c) {
@@ -128,14 +138,25 @@ DEVICE int4 nearestCopy(exact4 r, exact4 a, exact4 b, exact4 c) {
  *   root           [2][n] scratch: the ancestor reached so far
  *   shift          [2][n] scratch: lattice vectors relative to it
  *   rounds         of halving: 2^rounds is at least the length of the longest way
- * An atom must be nearer to its parent than half the box, or the copy is not unique.
+ * An atom must be nearer to its parent than half the box, or the copy is not unique. Without lists
+ * this is the first kernel of an evaluation, and gathers as well.
  */
 KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* RESTRICT position,
         GLOBAL int* RESTRICT root, GLOBAL int4* RESTRICT shift, GLOBAL int* RESTRICT status,
-        GLOBAL const exact4* RESTRICT frame, int n, int rounds) {
+        GLOBAL const exact4* RESTRICT frame, int n, int rounds
+#ifndef LISTS
+        , GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
+        GLOBAL const int* RESTRICT slots, GLOBAL mm_ulong* RESTRICT force
+#endif
+        ) {
     READ_BOX
     if (GROUP_ID > 0)
         return;
+#ifndef LISTS
+    for (int i = LOCAL_ID; i < n; i += LOCAL_SIZE)
+        gatherRow(i, posq, correction, slots, position, force, status, n);
+    SYNC_THREADS;
+#endif
     exact width = min(boxA.x, min(boxB.y, boxC.z)), largest = 0.25f*width*width;
     for (int i = LOCAL_ID; i < n; i += LOCAL_SIZE) {
         exact4 p = position[i], q = position[parent[i]];

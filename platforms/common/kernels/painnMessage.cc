@@ -303,7 +303,7 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
    [numEnergies]. */
 KERNEL void PAINN_BOUNDS(512) mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
         GLOBAL const real* RESTRICT x, GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid,
         GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n, int capacity) {
@@ -311,24 +311,28 @@ KERNEL void PAINN_BOUNDS(512) mlffPainnMessageFirst(GLOBAL const int* RESTRICT c
     PAINN_FILTER(2)
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
-    for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
+    for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
+        const int i = ROW_AT(place);
         painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             species, embedding+(size_t) species[i]*FEATURES, x, x, s+(size_t) i*FEATURES,
             vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
+    }
 }
 
 /* Layers behind it; x and v of all rows at the layer's start. */
 KERNEL void PAINN_BOUNDS(512) mlffPainnMessage(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
         GLOBAL real* RESTRICT vMid, int n, int capacity) {
     PAINN_STAGED
     PAINN_FILTER(3)
-    for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
+    for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
+        const int i = ROW_AT(place);
         painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
             counts, s+(size_t) i*FEATURES, x, v, s+(size_t) i*FEATURES,
             vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
+    }
 }
 
 #endif
@@ -455,7 +459,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
 
 KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         GLOBAL mm_ulong* RESTRICT forces, GLOBAL int* RESTRICT status, int n, int capacity,
@@ -463,16 +467,18 @@ KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RE
     PAINN_STAGED
     LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(2)
-    for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
+    for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
+        const int i = ROW_AT(place);
         painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
             own, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
             status, n, scale);
+    }
 }
 
 #ifndef FUSED
 KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
+        ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         GLOBAL real* RESTRICT sent, GLOBAL mm_ulong* RESTRICT forces,
@@ -480,9 +486,11 @@ KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackward(GLOBAL const int* RESTRIC
     PAINN_STAGED
     LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(3)
-    for (int i = GROUP_ID; i < n; i += NUM_GROUPS)
+    for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
+        const int i = ROW_AT(place);
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
             own, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
             direction, sums, sender, start, forces, status, n, scale);
+    }
 }
 #endif

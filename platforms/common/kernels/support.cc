@@ -103,6 +103,16 @@ DEVICE int packImage(int na, int nb, int nc) {
     return (na+512) | ((nb+512) << 10) | ((nc+512) << 20);
 }
 
+/* Which row a block takes: with ORDERED, blocks at work at the same time have rows that are near each
+   other in space, so that what they gather is still in the cache (CommonPairs::order). */
+#ifdef ORDERED
+#define ORDER_ARGUMENT GLOBAL const int* RESTRICT order,
+#define ROW_AT(place) order[place]
+#else
+#define ORDER_ARGUMENT
+#define ROW_AT(place) (place)
+#endif
+
 /* r_ij = x_j + image - x_i, angstrom, and its length in w; box rows a, b, c in nm. */
 DEVICE real4 pairVector(exact4 xi, exact4 xj, int image, exact4 a, exact4 b, exact4 c) {
     exact na = (image & 1023)-512, nb = ((image >> 10) & 1023)-512, nc = (image >> 20)-512;
