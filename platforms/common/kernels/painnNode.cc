@@ -12,6 +12,7 @@
  *   OUT_GROUPS     groups of OUT_LANES threads that share out the inputs
  *   OUT_COLUMNS    OUT_LANES*WIDTH, at most BLOCK
  *   BLOCK          threads; those behind OUT_LANES*OUT_GROUPS have no part in dense layers
+ *   DEPTH          reads of weights that a thread has on their way at once
  *   ROOM           `rows` that a block needs for inputs of dense layers; in scratch memory with WIDE
  *   JOIN           `part` for joining groups
  *   STATE_ARG      where the values of rows stand that kernels pass on: GLOBAL; LOCAL_ARG, where
