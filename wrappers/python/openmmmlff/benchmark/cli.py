@@ -231,8 +231,9 @@ class Benchmark:
             if compiled:
                 compiled.close()
 
-    def case(self, model, system, compiled, plan, wanted=None):
-        """A case of the JSON; wanted: names of the contenders, all if None."""
+    def case(self, model, system, compiled, plan, wanted=None, overhead=True):
+        """A case of the JSON; wanted: names of the contenders, all if None; overhead: whether
+        OpenMM's and Python's own part is measured."""
         pairs = countPairs(system, model.info["cutoff"])
         least, plain = countOperations(model.config, system.size, pairs)
         case = {"model": model.name, "file": os.path.basename(model.path),
@@ -248,7 +249,7 @@ class Benchmark:
             contender.open(plan)
         _compare(contenders, system.size, case, self._standard(contenders, system, plan))
         measure.interleave(contenders, "forces", plan)
-        for contender in ours if wanted is None else ():
+        for contender in ours if overhead else ():
             # of a short call: what a busy machine does to it does not matter
             measure.interleave([contender], "empty", measure.QUICK)
         for contender in contenders:
@@ -296,10 +297,6 @@ class Benchmark:
                 worker = compiled if kind == "compiled" else self._worker()
                 contenders.append(Contender(name, worker, {**request, "kind": kind}))
         return contenders
-
-    def names(self):
-        """Of all contenders there may be."""
-        return [*self.args.platforms, *(TORCH if self.peers else ())]
 
     # ------------------------------------------------------------------ a molecule in water
     def _mixed(self):
