@@ -388,7 +388,7 @@ def test_left_out(contender, reason):
 
 
 def test_sweep_ends(capsys):
-    """A contender is not tried above a size where it failed, and with none left the model is done."""
+    """A contender is not tried above a size where it failed; with none left the model is done."""
     tried = []
 
     class Benchmark:
