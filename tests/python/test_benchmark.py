@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 from conftest import DATA, ROOT
-from openmmmlff import cli, knownModels, modelInfo
+from openmmmlff import MLFFForce, cli, knownModels, modelInfo
 from openmmmlff.benchmark import cli as benchmarkCli
 from openmmmlff.benchmark import (devices, measure, mixed, models, report, sweep, systems,
                                   worker)
@@ -176,7 +176,7 @@ def test_help(command):
     assert status == 0
     for option in ("--quick", "--models", "--sizes", "--platforms", "--threads", "--no-torch",
                    "--json", "--plot", "--data", "--peers", "--sweep", "--mixed", "--max-atoms",
-                   "--minutes"):
+                   "--minutes", "--matrix-precision"):
         assert option in out
     for name in models.STANDARD:
         assert name in out
@@ -278,6 +278,19 @@ def test_molecules(name, atoms):
     d = np.linalg.norm(system.positions[j] - system.positions[i], axis=1)
     near = (heavy[i] & heavy[j]) | ((heavy[i] != heavy[j]) & (d < 1.2))
     assert {(min(b), max(b)) for b in bonds} == {(a, b) for a, b in zip(i[near], j[near]) if a < b}
+
+
+def test_matrix_precisions(tmp_path):
+    """A contender each, but where they mean nothing: other platforms, PaiNN."""
+    benchmark = benchmarkCli.Benchmark.__new__(benchmarkCli.Benchmark)
+    benchmark.args = type("Args", (), {"matrix_precision": ["Full", "TF32"]})
+    aimnet2, painn = (models.findModel(name, None, str(tmp_path))
+                      for name in ("aimnet2", "painn-128x3"))
+    assert benchmark._matrixPrecisions("CUDA", aimnet2) == ["Full", "TF32"]
+    assert benchmark._matrixPrecisions("CUDA", painn) == ["Full"]
+    assert benchmark._matrixPrecisions("OpenCL", aimnet2) == ["Full"]
+    for name in benchmarkCli.MATRIX_PRECISIONS:
+        assert isinstance(getattr(MLFFForce, name), int)
 
 
 def test_molecule_in_a_box():

@@ -82,6 +82,7 @@ class OpenMMCase:
         import openmm
         from openmmmlff import MLFFForce
         system, force = openmm.System(), MLFFForce(case["model"])
+        force.setMatrixPrecision(getattr(MLFFForce, case.get("matrix", "Full")))
         _addAtoms(system, case["numbers"])
         for particle, number in enumerate(case["numbers"]):
             force.addAtom(particle, number)
