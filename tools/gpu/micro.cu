@@ -22,7 +22,7 @@ extern "C" __global__ void emptyProgrammatic() {
 }
 
 /* Every block reads all words, again and again, past L1, four loads of a thread in flight; their
- * number is a power of two and a multiple of 4 blockDim.x. One word is written if all are zero, which
+ * number is a power of two and a multiple of 4 blockDim.x. One word is written if all are zero:
  * they are not. */
 extern "C" __global__ void readWords(const float4* words, u32 count, u32 rounds, float* sink) {
     enum { LOADS = 4 };
