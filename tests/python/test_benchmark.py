@@ -1,4 +1,5 @@
 """The command openmm-mlff benchmark. No time is asserted: that machines differ is its subject."""
+import contextlib
 import importlib.util
 import json
 import os
@@ -6,7 +7,7 @@ import os
 import numpy as np
 import pytest
 from conftest import DATA, ROOT
-from openmmmlff import cli, knownModels, modelInfo
+from openmmmlff import MLFFForce, cli, knownModels, modelInfo
 from openmmmlff.benchmark import cli as benchmarkCli
 from openmmmlff.benchmark import (devices, measure, mixed, models, report, sweep, systems,
                                   worker)
@@ -175,7 +176,7 @@ def test_help(command):
     assert status == 0
     for option in ("--quick", "--models", "--sizes", "--platforms", "--threads", "--no-torch",
                    "--json", "--plot", "--data", "--peers", "--sweep", "--mixed", "--max-atoms",
-                   "--minutes"):
+                   "--minutes", "--matrix-precision"):
         assert option in out
     for name in models.STANDARD:
         assert name in out
@@ -277,6 +278,19 @@ def test_molecules(name, atoms):
     d = np.linalg.norm(system.positions[j] - system.positions[i], axis=1)
     near = (heavy[i] & heavy[j]) | ((heavy[i] != heavy[j]) & (d < 1.2))
     assert {(min(b), max(b)) for b in bonds} == {(a, b) for a, b in zip(i[near], j[near]) if a < b}
+
+
+def test_matrix_precisions(tmp_path):
+    """A contender each, but where they mean nothing: other platforms, PaiNN."""
+    benchmark = benchmarkCli.Benchmark.__new__(benchmarkCli.Benchmark)
+    benchmark.args = type("Args", (), {"matrix_precision": ["Full", "TF32"]})
+    aimnet2, painn = (models.findModel(name, None, str(tmp_path))
+                      for name in ("aimnet2", "painn-128x3"))
+    assert benchmark._matrixPrecisions("CUDA", aimnet2) == ["Full", "TF32"]
+    assert benchmark._matrixPrecisions("CUDA", painn) == ["Full"]
+    assert benchmark._matrixPrecisions("OpenCL", aimnet2) == ["Full"]
+    for name in benchmarkCli.MATRIX_PRECISIONS:
+        assert isinstance(getattr(MLFFForce, name), int)
 
 
 def test_molecule_in_a_box():
@@ -386,6 +400,37 @@ def test_left_out(contender, reason):
     assert given is None if reason is None else reason in given
 
 
+def test_sweep_ends(capsys):
+    """A contender is not tried above a size where it failed; with none left the model is done."""
+    tried = []
+
+    class Benchmark:
+        args = type("Args", (), {"quick": True, "max_atoms": 200, "minutes": None})
+        result = {"cases": []}
+        models = [type("Model", (), {"name": "m", "weights": "file"})]
+        compiledWorker = contextlib.nullcontext
+
+        def case(self, model, system, compiled, plan, wanted, overhead):
+            names = [n for n in ("CUDA", "torch") if wanted is None or n in wanted]
+            tried.append((system.size, names))
+            limits = {"CUDA": 60, "torch": 30}
+            ok = {"status": "ok", "forces": {"p50_ms": 1.0}, "gflops": 1.0, "memory_mb": 10,
+                  "memory_import_mb": 5, "step": {"p50_ms": 1.0, "p95_ms": 1.0, "ns_per_day": 1.0}}
+            failed = {"status": "failed", "message": "CUDA out of memory"}
+            return {"atoms": system.size, "contenders": [
+                {"name": n, **(ok if system.size < limits[n] else failed)} for n in names]}
+
+    found = sweep.Sweep(Benchmark())
+    found.run()
+    assert tried == [(12, ["CUDA", "torch"]), (24, ["CUDA", "torch"]), (50, ["CUDA", "torch"]),
+                     (102, ["CUDA"])]
+    last = Benchmark.result["cases"][-1]["contenders"]
+    assert [c["status"] for c in last] == ["out of memory"]
+    assert [(o["contender"], o["from_atoms"]) for o in Benchmark.result["sweep"]["left_out"]] == [
+        ("torch", 100), ("CUDA", 200)]
+    assert "out of memory: CUDA out of memory" in capsys.readouterr().out
+
+
 def test_out_of_memory_or_time():
     for message in ("CUDA out of memory. Tried to allocate 2 GiB", "std::bad_alloc",
                     "Error creating array x: CUDA_ERROR_OUT_OF_MEMORY (2)"):
@@ -401,7 +446,6 @@ def test_padded_pairs(name, size, tmp_path, monkeypatch):
     """A CUDA graph has room for more pairs: they change nothing. The graph itself is stood in for
     by one that computes nothing again."""
     torch = pytest.importorskip("torch")
-    import contextlib
     model = models.findModel(name, None, str(tmp_path))
     request = {**systems.request(systems.sweepSystem(size)), "model": model.path, "threads": 1,
                "peers": str(ROOT/"benchmarks"), "config": model.config, "device": "cpu",

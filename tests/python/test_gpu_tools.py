@@ -1,6 +1,7 @@
 """What of tools/gpu can be tested without a GPU: tables, structures, arithmetic."""
 import ctypes
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -85,9 +86,13 @@ def test_sums_of_one_product():
 
 
 def test_micro_benchmarks_compile():
-    """By NVRTC, where there is one; nothing of a device is needed."""
+    """By NVRTC, where there is one, that of tests/cuda/requirements.txt too; nothing of a device is
+    needed."""
+    folders = [*map(str, (ROOT/"build"/"cuda-wheels").glob("nvidia/*/lib")),
+               os.environ.get("LD_LIBRARY_PATH", "")]
     done = subprocess.run([sys.executable, ROOT/"tools"/"gpu"/"micro.py", "--compile", "80", "90",
-                           "100"], capture_output=True, text=True)
+                           "100"], capture_output=True, text=True,
+                          env=dict(os.environ, LD_LIBRARY_PATH=os.pathsep.join(folders)))
     if "there is no libnvrtc" in done.stdout:
         pytest.skip("there is no NVRTC")
     assert done.returncode == 0 and done.stdout.count("bytes") == 3, done.stdout

@@ -352,9 +352,11 @@ class Ladder:
         yield "package", 180, self.stage_package, False
         yield "same-bits", 180, self.stage_same_bits, True
         cuda = "--platforms", "CUDA"
+        all_ways = "--matrix-precision", "Full", "SplitHalf", "TF32"
         yield ("timings-quick", 240, lambda limit: self.stage_benchmark(
-            limit, "timings-quick", "--quick", *cuda, *self.small["timings"]), False)
-        yield "sweep", 300, lambda limit: self.stage_sweep(limit, "sweep", "--no-torch"), False
+            limit, "timings-quick", "--quick", *cuda, *all_ways, *self.small["timings"]), False)
+        yield "sweep", 300, lambda limit: self.stage_sweep(
+            limit, "sweep", "--no-torch", *all_ways), False
         yield ("mixed", 240, lambda limit: self.stage_benchmark(
             limit, "mixed", "--mixed", *cuda, *self.small["mixed"]), False)
         yield "profile", 180, self.stage_profile, False

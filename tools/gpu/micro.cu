@@ -21,21 +21,29 @@ extern "C" __global__ void emptyProgrammatic() {
 #endif
 }
 
-/* Every block reads all words, a power of two, again and again, past L1. One word is written if all
- * are zero, which they are not. */
+/* Every block reads all words, again and again, past L1, four loads of a thread in flight; their
+ * number is a power of two and a multiple of 4 blockDim.x. One word is written if all are zero:
+ * they are not. */
 extern "C" __global__ void readWords(const float4* words, u32 count, u32 rounds, float* sink) {
+    enum { LOADS = 4 };
     float4 sum = make_float4(0, 0, 0, 0);
     for (u32 r = 0; r < rounds; r++)
-        #pragma unroll 8
-        for (u32 k = threadIdx.x; k < count; k += blockDim.x) {
-            float4 x;
-            const u32 i = (k+blockIdx.x*4096+r) & (count-1);
-            asm volatile("ld.global.cg.v4.f32 {%0, %1, %2, %3}, [%4];"
-                         : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w) : "l"(words+i));
-            sum.x += x.x;
-            sum.y += x.y;
-            sum.z += x.z;
-            sum.w += x.w;
+        for (u32 k = threadIdx.x; k < count; k += LOADS*blockDim.x) {
+            float4 x[LOADS];
+            #pragma unroll
+            for (u32 j = 0; j < LOADS; j++) {
+                const u32 i = (k+j*blockDim.x+blockIdx.x*4096+r) & (count-1);
+                asm volatile("ld.global.cg.v4.f32 {%0, %1, %2, %3}, [%4];"
+                             : "=f"(x[j].x), "=f"(x[j].y), "=f"(x[j].z), "=f"(x[j].w)
+                             : "l"(words+i));
+            }
+            #pragma unroll
+            for (u32 j = 0; j < LOADS; j++) {
+                sum.x += x[j].x;
+                sum.y += x[j].y;
+                sum.z += x[j].z;
+                sum.w += x[j].w;
+            }
         }
     if (sum.x+sum.y+sum.z+sum.w == 0)
         sink[0] = 1;

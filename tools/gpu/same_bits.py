@@ -28,8 +28,8 @@ from openmmmlff.benchmark.systems import sweepSystem
 SKIPPED = 77
 
 
-def alone(model, size):
-    """(function(graphs) -> System, positions in nm)"""
+def alone(model, size, matrix="Full"):
+    """(function(graphs) -> System, positions in nm); matrix: how matrices are multiplied."""
     atoms = sweepSystem(size)
 
     def build(graphs):
@@ -41,6 +41,7 @@ def alone(model, size):
             system.setDefaultPeriodicBoxVectors(*(0.1*atoms.cell))
             force.setUsesPeriodicBoundaryConditions(True)
         force.setUseDeviceGraph(graphs)
+        force.setMatrixPrecision(getattr(MLFFForce, matrix))
         system.addForce(force)
         return system
     return build, 0.1*atoms.positions
@@ -125,6 +126,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for model in (findModel(name, options.data, folder) for name in STANDARD):
             cases = {f"{model.name}, {size}": alone(model, size) for size in options.sizes}
+            if not model.isPaiNN:
+                cases[f"{model.name}, {options.sizes[-1]}, SplitHalf"] = alone(
+                    model, options.sizes[-1], "SplitHalf")
             cases[f"{model.name}, caffeine in water"] = in_water(model, folder)
             for name, (build, positions) in cases.items():
                 for precision in options.precisions:

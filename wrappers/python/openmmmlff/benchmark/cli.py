@@ -22,6 +22,7 @@ FORMAT = "mlff-benchmark-1"
 QUICK_SIZES = (12, 192)
 REFERENCE = "Reference"
 TORCH = {"torch": "eager", "torch compiled": "compiled", "torch graph": "graph"}
+MATRIX_PRECISIONS = ("Full", "SplitHalf", "TF32")    # of MLFFForce
 CHECKED = 1000      # atoms up to which values are compared with Reference's; above, with CPU's
 # eV in one unit of a model file, as docs/model-file.md defines the units
 EV = {"eV": 1.0, "kcal/mol": 4.184/96.48533212331002, "kJ/mol": 1/96.48533212331002,
@@ -52,6 +53,9 @@ def register(subparsers):
         help="numbers of atoms, of: " + " ".join(map(str, SIZES)) + " (default: all)")
     add("--platforms", nargs="+", metavar="P", default=["CPU", REFERENCE],
         help="OpenMM platforms (default: %(default)s); the first is what others are compared with")
+    add("--matrix-precision", nargs="+", metavar="P", choices=MATRIX_PRECISIONS, default=["Full"],
+        help="how CUDA multiplies AIMNet2's matrices, one contender each, of: "
+             + " ".join(MATRIX_PRECISIONS) + " (default: %(default)s)")
     add("--threads", type=int, metavar="N", help="of OpenMM, PyTorch and BLAS (default: all cores)")
     add("--no-torch", action="store_true", help="without PyTorch")
     add("--no-mixed", action="store_true", help="without the molecules in water")
@@ -231,8 +235,9 @@ class Benchmark:
             if compiled:
                 compiled.close()
 
-    def case(self, model, system, compiled, plan, wanted=None):
-        """A case of the JSON; wanted: names of the contenders, all if None."""
+    def case(self, model, system, compiled, plan, wanted=None, overhead=True):
+        """A case of the JSON; wanted: names of the contenders, all if None; overhead: whether
+        OpenMM's and Python's own part is measured."""
         pairs = countPairs(system, model.info["cutoff"])
         least, plain = countOperations(model.config, system.size, pairs)
         case = {"model": model.name, "file": os.path.basename(model.path),
@@ -248,7 +253,7 @@ class Benchmark:
             contender.open(plan)
         _compare(contenders, system.size, case, self._standard(contenders, system, plan))
         measure.interleave(contenders, "forces", plan)
-        for contender in ours if wanted is None else ():
+        for contender in ours if overhead else ():
             # of a short call: what a busy machine does to it does not matter
             measure.interleave([contender], "empty", measure.QUICK)
         for contender in contenders:
@@ -273,17 +278,28 @@ class Benchmark:
         name = REFERENCE if system.size <= CHECKED else "CPU"
         if not self.devices or name in self.args.platforms:
             return None
-        request = {**contenders[0].request, "torch": False, "platform": name}
+        request = {**contenders[0].request, "torch": False, "platform": name, "matrix": "Full"}
         standard = Contender(name, self._worker(), request)
         standard.check(plan)
         return standard
+
+    def _matrixPrecisions(self, platform, model):
+        """Those of --matrix-precision that mean something."""
+        if platform != "CUDA" or model.isPaiNN:
+            return ["Full"]
+        return self.args.matrix_precision
 
     def _contenders(self, model, system, compiled, wanted):
         request = {"model": model.path, "threads": self.threads, **systemRequest(system)}
         def isWanted(name):
             return wanted is None or name in wanted
-        contenders = [Contender(name, self._worker(), {**request, "torch": False, "platform": name})
-                      for name in self.args.platforms if isWanted(name)]
+        contenders = []
+        for platform in self.args.platforms:
+            for matrix in self._matrixPrecisions(platform, model):
+                name = platform if matrix == "Full" else f"{platform} {matrix}"
+                if isWanted(name):
+                    contenders.append(Contender(name, self._worker(), {
+                        **request, "torch": False, "platform": platform, "matrix": matrix}))
         if not self.peers:
             return contenders
         request.update(torch=True, peers=self.peers, config=model.config, device=self.torch_device,
@@ -296,10 +312,6 @@ class Benchmark:
                 worker = compiled if kind == "compiled" else self._worker()
                 contenders.append(Contender(name, worker, {**request, "kind": kind}))
         return contenders
-
-    def names(self):
-        """Of all contenders there may be."""
-        return [*self.args.platforms, *(TORCH if self.peers else ())]
 
     # ------------------------------------------------------------------ a molecule in water
     def _mixed(self):

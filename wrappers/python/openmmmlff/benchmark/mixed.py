@@ -7,7 +7,7 @@ from openmmmlff.benchmark.systems import molecule
 from openmmmlff.convert.elements import SYMBOLS
 
 LIGANDS = ("caffeine", "citalopram")    # 24 and 45 atoms
-BOX, QUICK_BOX = 6.2, 3.0               # nm; the larger one has about 23,600 atoms
+BOX, QUICK_BOX = 6.2, 3.0               # nm; the larger one has about 23,500 atoms
 CUTOFF = 0.9                            # nm
 CLEARANCE = 2.4                         # angstrom, from the molecule to the water's atoms
 WATER_MODEL = "amber14/tip3p.xml"

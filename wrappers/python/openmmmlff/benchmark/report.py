@@ -47,7 +47,8 @@ def _ofDevice(contender):
     words = [contender.get("device", "device without a name")]
     words += [f"{contender['nodes']} nodes"] if "nodes" in contender else []
     execution = contender.get("execution", {})
-    words += [f"{key} {execution[key]}" for key in ("mode", "graph") if key in execution]
+    words += [f"{key} {execution[key]}" for key in ("mode", "graph", "matrix_precision")
+              if key in execution]
     if "tflops" in contender:
         words += [f"{100*contender['peak_share']:.1f} % of {contender['tflops']:g} TFLOP/s",
                   f"{100*contender['bandwidth_share']:.1f} % of {contender['tb_per_s']:g} TB/s"]
@@ -223,7 +224,8 @@ def plot(result, path):
 
 
 # One look for a contender in all plots.
-LOOKS = {"CUDA": ("#1b7837", "o"), "OpenCL": ("#7fbf7b", "o"), "HIP": ("#1b7837", "o"),
+LOOKS = {"CUDA": ("#1b7837", "o"), "CUDA SplitHalf": ("#4d9221", "P"),
+         "CUDA TF32": ("#a6dba0", "X"), "OpenCL": ("#7fbf7b", "o"), "HIP": ("#1b7837", "o"),
          "CPU": ("#2166ac", "s"), "Reference": ("#888888", "s"), "torch": ("#b2182b", "^"),
          "torch compiled": ("#ef8a62", "v"), "torch graph": ("#762a83", "D")}
 

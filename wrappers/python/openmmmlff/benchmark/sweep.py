@@ -36,13 +36,16 @@ class Sweep:
 
     def _model(self, model, end):
         report.sweepHead(model)
-        wanted = self.benchmark.names()
+        wanted = None   # all
         with self.benchmark.compiledWorker() as compiled:
             for k, size in enumerate(self.sizes):
                 if time.monotonic() > end:
-                    self._leaveOut(model, wanted, size, "the time of --minutes is spent")
+                    self._leaveOut(model, wanted or self.benchmark.args.platforms, size,
+                                   "the time of --minutes is spent")
                     return
-                case = self.benchmark.case(model, sweepSystem(size), compiled, self.plan, wanted)
+                case = self.benchmark.case(model, sweepSystem(size), compiled, self.plan, wanted,
+                                           overhead=False)
+                wanted = [contender["name"] for contender in case["contenders"]]
                 for contender in case["contenders"]:
                     perAtom(contender, case["atoms"])
                     if contender["status"] == "failed":

@@ -27,8 +27,8 @@ DISPLACEMENTS = 16           # sets of positions that evaluations take in turn
 AMPLITUDE = 1e-3             # nm; of the displacements
 TEMPERATURE = 300            # K
 # On a device steps are timed in blocks between two waits
-BLOCK = 0.02                 # s, at least
-BLOCK_STEPS = 200            # at most
+BLOCK = 0.1                  # s, or
+BLOCK_STEPS = 200            # whichever is less
 
 
 # ------------------------------------------------------------------ memory
@@ -82,6 +82,7 @@ class OpenMMCase:
         import openmm
         from openmmmlff import MLFFForce
         system, force = openmm.System(), MLFFForce(case["model"])
+        force.setMatrixPrecision(getattr(MLFFForce, case.get("matrix", "Full")))
         _addAtoms(system, case["numbers"])
         for particle, number in enumerate(case["numbers"]):
             force.addAtom(particle, number)
