@@ -138,6 +138,12 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 #else
 #define PAINN_BOUNDS(threads)
 #endif
+#define FORWARD_THREADS 512
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+#define REVERSE_THREADS 256   /* with 384, its compiler spills */
+#else
+#define REVERSE_THREADS 384
+#endif
 
 /* At the top of a kernel: blocks 0 ... blocks-1 of the filter as functions take it, own. */
 #ifdef FILTER_HELD
@@ -301,7 +307,7 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
 
 /* First layer, from s of the species, embedding [n_z][F]; also clears the energies, mm_ulong
    [numEnergies]. */
-KERNEL void PAINN_BOUNDS(512) mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessageFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
@@ -320,7 +326,7 @@ KERNEL void PAINN_BOUNDS(512) mlffPainnMessageFirst(GLOBAL const int* RESTRICT c
 }
 
 /* Layers behind it; x and v of all rows at the layer's start. */
-KERNEL void PAINN_BOUNDS(512) mlffPainnMessage(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessage(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
@@ -457,7 +463,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
         addForce(forces, i, n, scale*sums[0].x, scale*sums[0].y, scale*sums[0].z, status);
 }
 
-KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
@@ -476,7 +482,7 @@ KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackwardFirst(GLOBAL const int* RE
 }
 
 #ifndef FUSED
-KERNEL void PAINN_BOUNDS(384) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
