@@ -73,12 +73,37 @@ DEVICE real2 painnTerm(real d, real2 envelope, int k, GLOBAL const real* RESTRIC
 #endif
 
 /* What a block stages, and where its groups join; at the top of a kernel. */
+/* With ORDERED the number of a block's row stands in local memory: registers are scarce. */
+#ifdef ORDERED
+#define ROW_ARG LOCAL_ARG const int* row
+#define THE_ROW (*row)
+#define PAINN_ROW LOCAL int row[1];
+#define PAINN_TAKE_ROW \
+        SYNC_THREADS; \
+        if (LOCAL_ID == 0) \
+            *row = order[place]; \
+        SYNC_THREADS;
+#else
+#define ROW_ARG int row
+#define THE_ROW row
+#define PAINN_ROW
+#define PAINN_TAKE_ROW int row = place;
+#endif
+
+/* What a row writes: in fused kernels its state, else its place among all rows. */
+#ifdef FUSED
+#define OF_ROW(array, width) (array)
+#else
+#define OF_ROW(array, width) ((array)+(size_t) THE_ROW*(width))
+#endif
+
 #define PAINN_STAGED \
     LOCAL real4 term[TERMS*QUADS]; \
     LOCAL real4 direction[PAIRS]; \
     LOCAL real4 sums[BLOCK]; \
     LOCAL int sender[PAIRS]; \
-    LOCAL int start[PAIRS];
+    LOCAL int start[PAIRS]; \
+    PAINN_ROW
 
 /*
  * Stage pairs first ... first+PAIRS-1 of row i; those behind the last have zero terms.
@@ -138,7 +163,11 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 #else
 #define PAINN_BOUNDS(threads)
 #endif
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define FORWARD_THREADS 384   /* with 512, its compiler spills */
+#else
 #define FORWARD_THREADS 512
+#endif
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
 #define REVERSE_THREADS 256   /* with 384, its compiler spills */
 #else
@@ -254,9 +283,9 @@ DEVICE real4 painnReceive(const int first, real ws, real wr, real wv, real4 u, r
  * Messages of a layer to row i. In the first layer v is 0, and x is a table by species
  * [n_z][SENT][F].
  *   before    s of the row at the layer's start, [F]
- *   s, vMid   of the row, after the messages: [F], [3][F]
+ *   s, vMid   after the messages: [F], [3][F], see OF_ROW
  */
-DEVICE void painnMessage(const int first, int i, int count, int capacity,
+DEVICE void painnMessage(const int first, ROW_ARG, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* before,
@@ -271,7 +300,7 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
         real4 sum = zero;
         for (int p = 0; p < count; p += PAIRS) {
             SYNC_THREADS;
-            painnStage(i, p, count, capacity, neighbor, vector, radial, 0,
+            painnStage(THE_ROW, p, count, capacity, neighbor, vector, radial, 0,
                 (LOCAL_ARG real*) term, (LOCAL_ARG real*) term, direction, sender, start);
             SYNC_THREADS;
             int quads = min((count-p+3)/4, QUADS);
@@ -294,11 +323,12 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
         }
         sum = painnJoin(sum, sums);
         if (group == 0 && f < FEATURES) {
-            real4 old = (first ? zero : painnVector(v, i, f));
-            s[f] = sum.x+before[f];
-            vMid[f] = old.x+sum.y;
-            vMid[FEATURES+f] = old.y+sum.z;
-            vMid[2*FEATURES+f] = old.z+sum.w;
+            real4 old = (first ? zero : painnVector(v, THE_ROW, f));
+            STATE_ARG real* to = OF_ROW(vMid, 3*FEATURES)+f;
+            OF_ROW(s, FEATURES)[f] = sum.x+before[f];
+            to[0] = old.x+sum.y;
+            to[FEATURES] = old.y+sum.z;
+            to[2*FEATURES] = old.z+sum.w;
         }
     }
 }
@@ -318,10 +348,10 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessageFirst(GLOBAL const int
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
-        const int i = ROW_AT(place);
-        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
-            species, embedding+(size_t) species[i]*FEATURES, x, x, s+(size_t) i*FEATURES,
-            vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
+        PAINN_TAKE_ROW
+        painnMessage(1, row, min(counts[THE_ROW], capacity), capacity, neighbor, vector, radial,
+            own, species, embedding+(size_t) species[THE_ROW]*FEATURES, x, x, s, vMid, term, direction,
+            sums, sender, start);
     }
 }
 
@@ -334,10 +364,10 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessage(GLOBAL const int* RES
     PAINN_STAGED
     PAINN_FILTER(3)
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
-        const int i = ROW_AT(place);
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
-            counts, s+(size_t) i*FEATURES, x, v, s+(size_t) i*FEATURES,
-            vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
+        PAINN_TAKE_ROW
+        painnMessage(0, row, min(counts[THE_ROW], capacity), capacity, neighbor, vector, radial,
+            own, counts, s+(size_t) THE_ROW*FEATURES, x, v, s, vMid, term, direction, sums, sender,
+            start);
     }
 }
 
@@ -386,11 +416,11 @@ DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real 
 /*
  * Reverse of painnMessage() for row i.
  *   gs, gv    gradients of s and v after the messages, all rows
- *   sent      of the row: gradients of its own x, and of its v at the layer's start, [SENT+3][F];
+ *   sent      see OF_ROW: gradients of its own x, and of its v at the layer's start, [SENT+3][F];
  *             not in the first layer, before which nothing depends on positions
  *   force     of the row, added scale times
  */
-DEVICE void painnMessageBackward(const int first, int i, int count, int capacity,
+DEVICE void painnMessageBackward(const int first, ROW_ARG, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
@@ -406,12 +436,12 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
     for (int f0 = 0; f0 < FEATURES; f0 += LANES) {
         int f = min(f0+lane, FEATURES-1);
         real4 gx = zero, gvIn = zero;
-        real4 xi = painnSent(x, first ? species[i] : i, f);
-        real4 vi = (first ? zero : painnVector(v, i, f));
-        real4 gi = painnGradient(gs, gv, i, f);
+        real4 xi = painnSent(x, first ? species[THE_ROW] : THE_ROW, f);
+        real4 vi = (first ? zero : painnVector(v, THE_ROW, f));
+        real4 gi = painnGradient(gs, gv, THE_ROW, f);
         for (int p = 0; p < count; p += PAIRS) {
             SYNC_THREADS;
-            painnStage(i, p, count, capacity, neighbor, vector, radial, 1,
+            painnStage(THE_ROW, p, count, capacity, neighbor, vector, radial, 1,
                 (LOCAL_ARG real*) term, (LOCAL_ARG real*) slope, direction, sender, start);
             SYNC_THREADS;
             int quads = min((count-p+3)/4, QUADS);
@@ -436,7 +466,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
             gx = painnJoin(gx, sums);
             gvIn = painnJoin(gvIn, sums);
             if (group == 0 && f0+lane < FEATURES) {
-                STATE_ARG real* to = sent+f;
+                STATE_ARG real* to = OF_ROW(sent, (SENT+3)*FEATURES)+f;
                 to[0] = gx.x;
 #if SENT == 3
                 to[FEATURES] = gx.y;
@@ -460,10 +490,11 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
         SYNC_THREADS;
     }
     if (LOCAL_ID == 0)
-        addForce(forces, i, n, scale*sums[0].x, scale*sums[0].y, scale*sums[0].z, status);
+        addForce(forces, THE_ROW, n, scale*sums[0].x, scale*sums[0].y, scale*sums[0].z, status);
 }
 
-KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(
+        GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
@@ -474,15 +505,17 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(GLOBAL c
     LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(2)
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
-        const int i = ROW_AT(place);
-        painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
+        PAINN_TAKE_ROW
+        painnMessageBackward(1, row, min(counts[THE_ROW], capacity), capacity, neighbor, vector,
+            radial,
             own, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
             status, n, scale);
     }
 }
 
 #ifndef FUSED
-KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(
+        GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
@@ -493,9 +526,10 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(GLOBAL const 
     LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(3)
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
-        const int i = ROW_AT(place);
-        painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            own, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
+        PAINN_TAKE_ROW
+        painnMessageBackward(0, row, min(counts[THE_ROW], capacity), capacity, neighbor, vector,
+            radial,
+            own, counts, x, v, gs, gv, sent, term, slope,
             direction, sums, sender, start, forces, status, n, scale);
     }
 }
