@@ -76,7 +76,7 @@ KERNEL void mlffPainnFusedFirst(GLOBAL const int* RESTRICT counts,
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
         energies[k] = 0;
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
-        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, OWN,
             species, embedding+(size_t) species[i]*FEATURES, x, x, state+AT_S, state+AT_V, term,
             direction, sums, sender, start);
         painnFusedNode(i, weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, kept,
@@ -95,7 +95,7 @@ KERNEL void mlffPainnFused(GLOBAL const int* RESTRICT counts,
     PAINN_FUSED_LOCAL
     PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, OWN,
             counts, s+(size_t) i*FEATURES, x, v, state+AT_S, state+AT_V, term, direction, sums,
             sender, start);
         painnFusedNode(i, weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, kept,
@@ -119,7 +119,7 @@ KERNEL void mlffPainnFusedLast(GLOBAL const int* RESTRICT counts,
     PAINN_FUSED_LOCAL
     PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, OWN,
             counts, s+(size_t) i*FEATURES, x, v, state+AT_S, state+AT_V, term, direction, sums,
             sender, start);
         SYNC_THREADS;
@@ -153,7 +153,7 @@ KERNEL void mlffPainnFusedBackward(GLOBAL const int* RESTRICT counts,
         painnCopyIn(KEPT, kept+(size_t) i*KEPT, state);
         painnCopyIn(FEATURES, gs+(size_t) i*FEATURES, state+AT_S);
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            own, counts, x, v, gs, gv, state+AT_OUT, term, slope, direction, sums, sender,
+            OWN, counts, x, v, gs, gv, state+AT_OUT, term, slope, direction, sums, sender,
             start, forces, status, n, scale);
         SYNC_THREADS;
         painnNodeBackward(weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS,

@@ -131,38 +131,40 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 
 /* ----------------------------------------------------------------------------- filters -- */
 
-/* Registers are to leave room for so many threads on a multiprocessor, where it has 65,536. The
-   filter takes 63 of them. */
+/* Registers are to leave room for so many threads on a multiprocessor, where it has 65,536. */
 #if defined(__CUDACC__) && !defined(USE_DOUBLE_PRECISION)
 #define PAINN_BOUNDS(threads) __launch_bounds__(BLOCK, threads/BLOCK)
 #else
 #define PAINN_BOUNDS(threads)
 #endif
 #define FORWARD_THREADS 512
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
-#define REVERSE_THREADS 256   /* with 384, its compiler spills */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 900
+#define REVERSE_THREADS 256   /* with 384, compilers for most of them spill some */
 #else
 #define REVERSE_THREADS 384
 #endif
-
-/* At the top of a kernel: blocks 0 ... blocks-1 of the filter as functions take it, own. */
+/* At the top of a kernel: blocks 0 ... blocks-1 of the filter as functions take it, OWN. All terms
+   but a few are held: registers are to be left for what neighbors send. */
 #ifdef FILTER_HELD
-#define FILTER_ARG const real*
+#define HELD (TERMS < 17 ? TERMS : 17)
+#define FILTER_ARG const real* held, GLOBAL const real* RESTRICT
+#define OWN held, filter
 #define PAINN_FILTER(blocks) \
-    real own[3*TERMS]; \
-    painnHold(blocks, filter, own);
+    real held[3*HELD]; \
+    painnHold(blocks, filter, held);
 
-DEVICE void painnHold(const int blocks, GLOBAL const real* RESTRICT filter, real* own) {
+DEVICE void painnHold(const int blocks, GLOBAL const real* RESTRICT filter, real* held) {
     int f = min((int) LOCAL_ID%LANES, FEATURES-1);
 #pragma unroll
-    for (int k = 0; k < TERMS; k++)
+    for (int k = 0; k < HELD; k++)
 #pragma unroll
         for (int b = 0; b < blocks; b++)
-            own[k*3+b] = filter[(k*3+b)*FEATURES+f];
+            held[k*3+b] = filter[(k*3+b)*FEATURES+f];
 }
 #else
 #define FILTER_ARG GLOBAL const real* RESTRICT
-#define PAINN_FILTER(blocks) GLOBAL const real* own = filter;
+#define OWN filter
+#define PAINN_FILTER(blocks)
 #endif
 
 /* The filter's blocks 0 ... blocks-1 of feature f for a quad of pairs, and derivatives by d. */
@@ -190,7 +192,7 @@ DEVICE void painnFilter(const int blocks, const int derivatives, FILTER_ARG filt
 #if defined(TABLE)
             real4 c = make_real4(c0[at], c1[at], c2[at], c3[at]);
 #elif defined(FILTER_HELD)
-            real c = filter[k*3+b];
+            real c = (k < HELD ? held[k*3+b] : filter[at+f]);
 #else
             real c = filter[at+f];
 #endif
@@ -285,7 +287,7 @@ DEVICE void painnMessage(const int first, int i, int count, int capacity,
                         xj[e] = painnSent(x, first ? species[j] : j, f);
                         vj[e] = (first ? zero : painnVector(v, j, f));
                     }
-                    painnFilter(first ? 2 : 3, 0, filter, f, quad, term, term, start, w, dw);
+                    painnFilter(first ? 2 : 3, 0, OWN, f, quad, term, term, start, w, dw);
                     PAINN_RECEIVE(x, 0)
                     PAINN_RECEIVE(y, 1)
                     PAINN_RECEIVE(z, 2)
@@ -319,7 +321,7 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessageFirst(GLOBAL const int
         energies[k] = 0;
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
         const int i = ROW_AT(place);
-        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+        painnMessage(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial, OWN,
             species, embedding+(size_t) species[i]*FEATURES, x, x, s+(size_t) i*FEATURES,
             vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
     }
@@ -335,7 +337,7 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessage(GLOBAL const int* RES
     PAINN_FILTER(3)
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
         const int i = ROW_AT(place);
-        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, own,
+        painnMessage(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial, OWN,
             counts, s+(size_t) i*FEATURES, x, v, s+(size_t) i*FEATURES,
             vMid+(size_t) i*(3*FEATURES), term, direction, sums, sender, start);
     }
@@ -425,7 +427,7 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
                         vj[e] = (first ? zero : painnVector(v, j, f));
                         gj[e] = painnGradient(gs, gv, j, f);
                     }
-                    painnFilter(first ? 2 : 3, 1, filter, f, quad, term, slope, start, w, dw);
+                    painnFilter(first ? 2 : 3, 1, OWN, f, quad, term, slope, start, w, dw);
                     PAINN_PAIR(x, 0)
                     PAINN_PAIR(y, 1)
                     PAINN_PAIR(z, 2)
@@ -463,7 +465,8 @@ DEVICE void painnMessageBackward(const int first, int i, int count, int capacity
         addForce(forces, i, n, scale*sums[0].x, scale*sums[0].y, scale*sums[0].z, status);
 }
 
-KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(
+        GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
@@ -476,7 +479,7 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(GLOBAL c
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
         const int i = ROW_AT(place);
         painnMessageBackward(1, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            own, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
+            OWN, species, x, x, gs, gv, 0, term, slope, direction, sums, sender, start, forces,
             status, n, scale);
     }
 }
@@ -495,7 +498,7 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(GLOBAL const 
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
         const int i = ROW_AT(place);
         painnMessageBackward(0, i, min(counts[i], capacity), capacity, neighbor, vector, radial,
-            own, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
+            OWN, counts, x, v, gs, gv, sent+(size_t) i*((SENT+3)*FEATURES), term, slope,
             direction, sums, sender, start, forces, status, n, scale);
     }
 }
