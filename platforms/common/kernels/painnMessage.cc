@@ -368,7 +368,8 @@ DEVICE real4 painnGradient(GLOBAL const real* RESTRICT gs, GLOBAL const real* RE
  *   force += grad_u/(d+e) + (grad_d - (grad_u . u)/(d+e)) r/d
  */
 DEVICE void painnPair(const int first, real ws, real wr, real wv, real ds, real dr, real dv,
-        real4 u, real stretch, real4 xi, real4 vi, real4 gi, real4 xj, real4 vj, real4 gj, real4* gx,
+        real4 u, real stretch, real4 xi, real4 vi, real4 gi, real4 xj, real4 vj, real4 gj,
+        real4* gx,
         real4* gvIn, real4* force) {
     real here = painnDot(u, gi), back = -painnDot(u, gj);
     real gradD = ds*(gi.w*xj.x+gj.w*xi.x)+dr*(here*xj.y+back*xi.y);
@@ -485,7 +486,8 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(
 }
 
 #ifndef FUSED
-KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(GLOBAL const int* RESTRICT counts,
+KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(
+        GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
