@@ -208,7 +208,8 @@ int CommonPaiNN::getState() const {
 /** real4 for messages and dense layers, one after the other. */
 int CommonPaiNN::getShared() const {
     const NodeShape shape = chooseFusedShape();
-    return std::max((2*numTerms+1)*STAGED_PAIRS/4+shape.block, roundUp(shape.join*shape.width, 4)/4);
+    return std::max((2*numTerms+1)*STAGED_PAIRS/4+shape.block,
+                    roundUp(shape.join*shape.width, 4)/4);
 }
 
 bool CommonPaiNN::chooseFused() const {
@@ -541,8 +542,8 @@ CommonPaiNN::Launch CommonPaiNN::createLast(ComputeProgram program, ComputeArray
 void CommonPaiNN::bindMessage(ComputeProgram program) {
     ComputeArray& tableX = (painn.context ? firstX : embedding);
     for (int l = 0; l < L; l++) {
-        Launch launch = createMessage(program, l == 0 ? "mlffPainnMessageFirst" : "mlffPainnMessage",
-                                      l);
+        const string name = (l == 0 ? "mlffPainnMessageFirst" : "mlffPainnMessage");
+        Launch launch = createMessage(program, name, l);
         if (l == 0) {
             launch.add({&species, &embedding, &tableX, &s, &getVMid(l), &energies});
             launch.add((int) MLFF_N_COMPONENTS);

@@ -15,9 +15,9 @@ namespace OpenMM {
  *   reverse    the same in reverse order.  Rows gather what they have sent, so that sums have a
  *              fixed order and nothing is kept of a pair.
  *
- * Split, these are kernels of their own: 4 L - 1 launches with forces and 2 L without, for L layers.
- * Fused (painnFused.cc), a block takes its row through messages and node part in one kernel: 2 L
- * and L launches.  Few rows are fused: see chooseFused().
+ * Split, these are kernels of their own: 4 L - 1 launches with forces and 2 L without, for L
+ * layers.  Fused (painnFused.cc), a block takes its row through messages and node part in one
+ * kernel: 2 L and L launches.  Few rows are fused: see chooseFused().
  */
 class CommonPaiNN : public CommonNetwork {
 public:

@@ -13,6 +13,7 @@
  *   painn-open       without a box: dense
  *   painn-derivative the same with the derivative by the scale parameter
  *   painn-student    filters as tables, vectors mixed by a 3x3 matrix
+ *   painn-medium     too many atoms for fused kernels, too few for cells
  *   painn-large      thousands of atoms
  *   aimnet2          MLFFForce alone, DSF and dispersion, periodic
  *   aimnet2-open, -ewald, -pme, -large    other sums of charges; open: dense
@@ -205,10 +206,10 @@ static void runInSolvent(const string& name, const string& precision, const Gold
     run(name, precision, system, positions, force);
 }
 
-/* Copies of a periodic golden side by side, as one region. */
-static Golden enlarge(const Golden& g) {
+/* Copies of a periodic golden side by side, as one region of at least so many atoms. */
+static Golden enlarge(const Golden& g, int numAtoms = LARGE) {
     int sides = 1;
-    while (sides*sides*sides*g.size() < LARGE)
+    while (sides*sides*sides*g.size() < numAtoms)
         sides++;
     Golden large(g);
     large.numbers.clear();
@@ -247,6 +248,7 @@ static void runPaiNN(const string& precision) {
     runAlone("painn-derivative", precision, solute);
     runAlone("painn-student", precision,
              withModel(testData("student-16x2.box_triclinic"), "student-128x3"));
+    runAlone("painn-medium", precision, enlarge(box, 140));
     runAlone("painn-large", precision, enlarge(box));
     runInSolvent("painn-solvent", precision, solute, true);
 }

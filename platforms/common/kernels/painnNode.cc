@@ -13,12 +13,13 @@
  *   OUT_COLUMNS    OUT_LANES*WIDTH, at most BLOCK
  *   BLOCK          threads; those behind OUT_LANES*OUT_GROUPS have no part in dense layers
  *   DEPTH          reads of weights that a thread has on their way at once
- *   ROOM           `rows` that a block needs for inputs of dense layers; in scratch memory with WIDE
+ *   ROOM           `rows` a block needs for inputs of dense layers; in scratch memory with WIDE
  *   JOIN           `part` for joining groups
  *   STATE_ARG      where the values of rows stand that kernels pass on: GLOBAL; LOCAL_ARG, where
  *                  messages are in the same kernel (painnFused.cc)
- *   WEIGHTS        reals of a layer's weights, and where in them each tensor stands, on multiples of
- *                  4: names ending in _T are [in][out], for the forward pass, the others [out][in].
+ *   WEIGHTS        reals of a layer's weights, and where in them each tensor stands, on multiples
+ *                  of 4: names ending in _T are [in][out], for the forward pass, the others
+ *                  [out][in].
  *                  MIX is both matrices, V first
  *
  * Element k of an input stands at in[k*QUARTERS], so that columns of a row are apart by QUARTERS.
@@ -345,8 +346,9 @@ DEVICE void painnNorm(GLOBAL const real* RESTRICT weights, STATE_ARG const real*
  *   gate    [row][2][F] kept: y^vv and y^sv; spatial: g1 and g2
  *   vOut    [row][3][F] v after the update; not in the last layer, which nothing follows
  */
-DEVICE void painnUpdate(const int last, GLOBAL const real* RESTRICT weights, STATE_ARG const real* s,
-        STATE_ARG const real* vMid, STATE_ARG real* pq, STATE_ARG real* hidden, STATE_ARG real* gate,
+DEVICE void painnUpdate(const int last, GLOBAL const real* RESTRICT weights,
+        STATE_ARG const real* s, STATE_ARG const real* vMid, STATE_ARG real* pq,
+        STATE_ARG real* hidden, STATE_ARG real* gate,
         STATE_ARG real* vOut, ROOM_ARG rows* in, int base, int n, LOCAL_ARG part* join) {
     ROOM_ARG rows* c = in+3*FEATURES*QUARTERS;
     painnNorm(weights, s, vMid, pq, in, base, n, join);
@@ -439,7 +441,8 @@ DEVICE void painnUpdateBackwardY(const int last, GLOBAL const real* RESTRICT wei
  */
 DEVICE void painnUpdateBackwardV(const int last, GLOBAL const real* RESTRICT weights,
         STATE_ARG const real* vMid, STATE_ARG const real* pq, STATE_ARG const real* gate, rows gs,
-        rows gn, STATE_ARG const real* gvOld, int gvWidth, STATE_ARG real* gv, ROOM_ARG rows* in, int f,
+        rows gn, STATE_ARG const real* gvOld, int gvWidth, STATE_ARG real* gv,
+        ROOM_ARG rows* in, int f,
         int q, int row, int n) {
     rows g0 = painnSpread(0), g1 = g0, g2 = g0;
     if (!last) {
@@ -741,8 +744,8 @@ KERNEL void mlffPainnNode(GLOBAL const real* RESTRICT weights, int layer, int ne
     PAINN_ROOM
     LOCAL part join[JOIN];
     for (int base = GROUP_ID*ROWS; base < n; base += NUM_GROUPS*ROWS)
-        painnNode(weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, vMid, pq, hidden,
-            gate, vOut, xHidden, x, in, base, n, join);
+        painnNode(weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, vMid, pq,
+            hidden, gate, vOut, xHidden, x, in, base, n, join);
 }
 
 KERNEL void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, int layer,
