@@ -163,8 +163,8 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 #else
 #define PAINN_BOUNDS(threads)
 #endif
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-#define FORWARD_THREADS 384   /* with 512, its compiler spills */
+#if !defined(ORDERED) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800)
+#define FORWARD_THREADS 384   /* with 512, compilers spill some */
 #else
 #define FORWARD_THREADS 512
 #endif
