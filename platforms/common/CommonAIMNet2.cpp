@@ -64,8 +64,8 @@ struct CommonAIMNet2::Shape {
 CommonAIMNet2::CommonAIMNet2(CommonDevice& device, CommonAtoms& atoms, const mlff_aimnet2& model,
                              const mlff_settings& settings) :
         device(device), atoms(atoms), model(model), A(model.n_features), G(model.n_radial),
-        C(model.n_combinations), Q(model.n_charges), matrixMode(device.getMatrixMode()), message(nullptr), keep(true), capacity(-1),
-        weight(NAN) {
+        C(model.n_combinations), Q(model.n_charges), matrixMode(device.getMatrixMode()),
+        message(nullptr), keep(true), capacity(-1), weight(NAN) {
     inputStride = hiddenStride = 0;
     mlff_error err;
     checkMLFFStatus(mlff_longrange_resolve(&model.longrange, &settings, atoms.periodic, &choices,

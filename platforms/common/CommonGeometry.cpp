@@ -83,8 +83,8 @@ struct CommonGeometry::SkinList {
 CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
                                const MLFFForce& force) :
         evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
-        cells(false), outOfRange(false), rebuild(false), scale(1), repeats(0), lastStep(-1), messageRange(0),
-        numRounds(0), numCells(1, 1, 1, 0) {
+        cells(false), outOfRange(false), rebuild(false), scale(1), repeats(0), lastStep(-1),
+        messageRange(0), numRounds(0), numCells(1, 1, 1, 0) {
     atoms.periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
     denseLimit = force.getEvaluationMode() == MLFFForce::Dense ? INT_MAX :
@@ -660,8 +660,8 @@ void CommonGeometry::getExecutionInfo(std::map<string, string>& info) const {
 size_t CommonGeometry::getMemory() const {
     size_t bytes = 0;
     for (const ComputeArray* array : {&atoms.position, &atoms.regionOfRow, &atoms.force, &slots,
-            &cell, &saved, &parent, &root, &shift, &cellOfRow, &cellStart, &cellCursor, &message.order,
-            &message.count, &message.neighbor, &message.vector, &message.listCount, &message.entry,
+            &cell, &saved, &parent, &root, &shift, &cellOfRow, &cellStart, &cellCursor,
+            &message.order, &message.count, &message.neighbor, &message.vector, &message.listCount, &message.entry,
             &longRange.listCount, &longRange.entry})
         if (array->isInitialized())
             bytes += array->getSize()*array->getElementSize();

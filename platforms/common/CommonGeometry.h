@@ -94,7 +94,7 @@ public:
      */
     bool checkStatus();
     /**
-     * Whether operands were outside the range of the matrix mode since the last time this was asked.
+     * Whether operands were outside the range of the matrix mode since this was asked last.
      */
     bool takeOutOfRange();
 

@@ -276,7 +276,7 @@ void CommonLongRange::Impl::execute(const CommonRequest& request) {
         pme->execute(request, *reciprocal);
 }
 
-// Splitting and reciprocal vectors follow the box, as arguments. A library makes the FFT's launches.
+// Splitting and reciprocal vectors follow the box, as arguments. A library launches the FFT.
 bool CommonLongRange::Impl::canBeRepeated(bool& boxMatters, std::string& whyNot) const {
     boxMatters = isEwald();
     if (pme)

@@ -27,7 +27,7 @@ struct CommonPairs {
     ComputeArray neighbor;      // int [n*capacity] row j
     ComputeArray vector;        // real4 [n*capacity] x_j + image - x_i, angstrom, and its length
     // Message of many rows; not initialized else
-    ComputeArray order;         // int [n] rows along a path through the box, for kernels that gather
+    ComputeArray order;         // int [n] rows along a path through the box
     bool isOrdered() const {
         return order.isInitialized();
     }

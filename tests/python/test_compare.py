@@ -363,6 +363,8 @@ def test_tolerances():
     assert of(False, 100, 50.0) == {"energy": pytest.approx(2e-4), "force": pytest.approx(1e-3),
                                     "charge": 5e-6}
     assert of(False, 1, 0.1)["force"] == 2e-5
+    assert of(False, 100, 50.0, isTF32=True) == {
+        "energy": pytest.approx(0.1), "force": pytest.approx(0.05), "charge": 1e-3}
     own = figures.Tolerances(energy=1e-3, force=0.5, charge=0.1)
     assert own.of(True, 10, 3.0) == {"energy": pytest.approx(1e-2), "force": 0.5, "charge": 0.1}
 
@@ -422,6 +424,29 @@ def test_a_context_that_cannot_be_made(tmp_path):
     contender = contend.Contender("Reference", "double", choice=True)  # it has no such property
     contend.run(contender, someCases(tmp_path), 0, False)
     assert "Precision" in contender.unavailable and contender.results == []
+
+
+def test_matrix_precisions(tmp_path, monkeypatch):
+    """A contender for each where CUDA computes in single precision; what cannot be is refused."""
+    class Card:
+        def supportsKernels(self, names):
+            return True
+
+        def getPropertyNames(self):
+            return ["Precision"]
+
+    monkeypatch.setattr(contend, "platformNames", lambda: ["OpenCL", "CUDA"])
+    monkeypatch.setattr(contend.openmm.Platform, "getPlatformByName", lambda name: Card())
+    found = contend.findContenders(["OpenCL", "CUDA"], None, ["Full", "TF32"])
+    assert [c.name for c in found] == [
+        "OpenCL single", "OpenCL mixed", "OpenCL double", "CUDA single Full", "CUDA single TF32",
+        "CUDA mixed Full", "CUDA mixed TF32", "CUDA double"]
+
+
+def test_a_matrix_precision_that_is_not_there(tmp_path):
+    contender = contend.Contender("CPU", "single", matrix="TF32")
+    contend.run(contender, someCases(tmp_path), 0, False)
+    assert contender.unavailable == "matrix precision TF32: not on this platform"
 
 
 def test_a_process_that_dies(tmp_path, monkeypatch):
@@ -501,6 +526,8 @@ def test_frames_that_fail(command, tmp_path):
     (["painn-hcno", "w.xyz", "--steps", "-1"], "--steps -1"),
     (["painn-hcno", "w.xyz", "--base", "Abacus"], "the base Abacus: there is no such platform"),
     (["painn-hcno", "w.xyz", "--platforms", "Reference"], "nothing to compare with Reference"),
+    (["painn-hcno", "w.xyz", "--platforms", "CPU", "--matrix-precision", "TF32"],
+     "is about the platform CUDA"),
     (["painn-hcno", "w.xyz", "--json", "no/such.json"], "no folder"),
     (["painn-hcno", "w.xyz", "--plot", "."], "is a folder"),
 ])

@@ -350,8 +350,8 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessageFirst(GLOBAL const int
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
         PAINN_TAKE_ROW
         painnMessage(1, row, min(counts[THE_ROW], capacity), capacity, neighbor, vector, radial,
-            own, species, embedding+(size_t) species[THE_ROW]*FEATURES, x, x, s, vMid, term, direction,
-            sums, sender, start);
+            own, species, embedding+(size_t) species[THE_ROW]*FEATURES, x, x, s, vMid, term,
+            direction, sums, sender, start);
     }
 }
 

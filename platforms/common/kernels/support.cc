@@ -86,8 +86,8 @@ DEVICE real fixedToForce(mm_ulong sum) {
  *   0 1 2   rows of the box, nm
  *   3       x: what forces on rows are times, (kJ/mol/nm)/(eV/angstrom)
  *   4       numbers of cells along a, b, c; without cells 1 1 1
- *   5 6     of the message list and the long-range list: cells to look at on either side along a, b,
- *           c, and the range with skin, nm
+ *   5 6     of the message list and the long-range list: cells to look at on either side along a,
+ *           b, c, and the range with skin, nm
  */
 #define FRAME_SCALE 3
 #define FRAME_CELLS 4
@@ -103,8 +103,8 @@ DEVICE int packImage(int na, int nb, int nc) {
     return (na+512) | ((nb+512) << 10) | ((nc+512) << 20);
 }
 
-/* Which row a block takes: with ORDERED, blocks at work at the same time have rows that are near each
-   other in space, so that what they gather is still in the cache (CommonPairs::order). */
+/* Which row a block takes: with ORDERED, blocks at work at the same time have rows that are near
+   each other in space, so that what they gather is still in the cache (CommonPairs::order). */
 #ifdef ORDERED
 #define ORDER_ARGUMENT GLOBAL const int* RESTRICT order,
 #define ROW_AT(place) order[place]

@@ -11,7 +11,8 @@ import tempfile
 import openmm
 
 from openmmmlff.compare import inputs, report
-from openmmmlff.compare.contend import PRECISIONS, Base, Result, findContenders, run
+from openmmmlff.compare.contend import (MATRIX, PRECISIONS, Base, Result, findContenders,
+                                           run)
 from openmmmlff.compare.figures import Tolerances, compare, worstOf
 from openmmmlff.evaluate import EvaluationError
 from openmmmlff.models import COULOMB
@@ -46,6 +47,9 @@ def register(subparsers):
         help="OpenMM platforms (default: all that are available)")
     add("--precisions", nargs="+", choices=PRECISIONS,
         help="of platforms that have a choice (default: all three)")
+    add("--matrix-precision", nargs="+", choices=MATRIX, metavar="M",
+        help="of CUDA in single and mixed precision, to compare: %(choices)s (default: as the "
+             "forces say)")
     add("--base", metavar="P",
         help="platform that the others are compared with (default: Reference, or the first of "
              "--platforms)")
@@ -93,7 +97,12 @@ def runCommand(args):
     model, path = _files(args)
     _check(args, model)
     contenders = findContenders(args.platforms and list(dict.fromkeys(args.platforms)),
-                                args.precisions and list(dict.fromkeys(args.precisions)))
+                                args.precisions and list(dict.fromkeys(args.precisions)),
+                                args.matrix_precision and
+                                list(dict.fromkeys(args.matrix_precision)))
+    if args.matrix_precision and not any(c.platform == "CUDA" and c.matrix for c in contenders):
+        raise EvaluationError("--matrix-precision is about the platform CUDA in single or mixed "
+                              "precision, which is not among those that are compared here")
     base, others = _chooseBase(args, contenders)
     with tempfile.TemporaryDirectory(prefix="mlff-compare-") as folder:
         errors = inputs.FrameErrors(_tell)
@@ -257,7 +266,7 @@ class Comparison:
     def _record(self, contender, base):
         """A contender's part of the JSON."""
         record = {"platform": contender.platform, "precision": contender.precision,
-                  "asked": contender.asked, "device": contender.device}
+                  "matrix": contender.matrix, "asked": contender.asked, "device": contender.device}
         if contender.unavailable:
             return {**record, "status": "unavailable", "message": contender.unavailable}
         frames = [self._compare(contender, k, base) for k in range(len(self.cases))]
@@ -285,7 +294,8 @@ class Comparison:
         for part in self.parts:
             # OpenMM's own forces differ by 1e-6 eV/angstrom between platforms in double precision
             record[part], points = compare(part, case.system, expected, result,
-                                           isDouble and part == "mlff", self.tolerances)
+                                           isDouble and part == "mlff", self.tolerances,
+                                           contender.matrix == "TF32")
             self.points.setdefault((part, contender.name), []).append(points)
         return record
 

@@ -14,16 +14,19 @@ from openmmmlff.evaluate import KERNEL, platformNames, whyNoPlatform
 
 PRECISIONS = ("single", "mixed", "double")
 NOT_THERE = "is not available on"     # how a platform says that it lacks an architecture
+NOT_DONE = "matrix precision"         # how the child says that it was refused
+MATRIX = ("Full", "SplitHalf", "TF32")
 KNOWN = ("Reference", "CPU", "OpenCL", "CUDA")
 
 
 @dataclass
 class Contender:
-    """A platform at a precision."""
+    """A platform at a precision, and a matrix precision where one was asked for."""
     platform: str
     precision: str              # '' where there is no such platform
     choice: bool = False        # whether the platform has a choice of precisions
     asked: bool = False         # by name, by the user
+    matrix: str = ""            # '': as the force says
     unavailable: str = ""       # why
     error: str = ""             # why it has no results at all
     device: str = ""
@@ -31,7 +34,7 @@ class Contender:
 
     @property
     def name(self):
-        return f"{self.platform} {self.precision}".rstrip()
+        return f"{self.platform} {self.precision} {self.matrix}".rstrip()
 
 
 @dataclass
@@ -45,8 +48,9 @@ class Result:
     box: np.ndarray
 
 
-def findContenders(asked, precisions):
-    """Contenders of the platforms by name (None: all), the base's place left open."""
+def findContenders(asked, precisions, matrices=None):
+    """Contenders of the platforms by name (None: all), the base's place left open; matrices: at
+    which matrix precisions CUDA is to be tried where it computes in single precision."""
     names = platformNames()
     found = []
     for name in asked or (*KNOWN, *(n for n in names if n not in KNOWN)):
@@ -55,14 +59,17 @@ def findContenders(asked, precisions):
             failure = whyNoPlatform(name)
             if failure:
                 text += f" (OpenMM says: {' '.join(failure.split())})"
-            found.append(Contender(name, "", False, bool(asked), text))
+            found.append(Contender(name, "", False, bool(asked), unavailable=text))
             continue
         platform = openmm.Platform.getPlatformByName(name)
         if not platform.supportsKernels([KERNEL]):
             text = f"MLFFForce is not available on {name}"
-            found.append(Contender(name, "", False, bool(asked), text))
+            found.append(Contender(name, "", False, bool(asked), unavailable=text))
         elif "Precision" in platform.getPropertyNames():
-            found += [Contender(name, p, True, bool(asked)) for p in precisions or PRECISIONS]
+            found += [Contender(name, p, True, bool(asked), matrix)
+                      for p in precisions or PRECISIONS
+                      for matrix in (matrices if matrices and name == "CUDA" and p != "double"
+                                     else [""])]
         else:
             precision = "double" if name == "Reference" else "single"
             found.append(Contender(name, precision, False, bool(asked)))
@@ -90,12 +97,13 @@ def run(contender, cases, steps, whole):
             return
         contender.device = answer["device"]
         contender.results = [_result(folder, k, r) for k, r in enumerate(answer["cases"])]
-        if all(isinstance(r, str) and NOT_THERE in r for r in contender.results):
+        if all(isinstance(r, str) and (NOT_THERE in r or r.startswith(NOT_DONE))
+               for r in contender.results):
             contender.unavailable = contender.results[0]
 
 
 def _request(folder, contender, cases, steps, whole):
-    request = {"platform": contender.platform, "steps": steps, "whole": whole, "cases": [],
+    request = {"platform": contender.platform, "matrix": contender.matrix, "steps": steps, "whole": whole, "cases": [],
                "properties": {"Precision": contender.precision} if contender.choice else {}}
     for k, case in enumerate(cases):
         path = os.path.join(folder, f"positions-{k}.npy")

@@ -6,6 +6,7 @@ import numpy as np
 # docs/compare.md says where these are from
 DOUBLE_ENERGY, DOUBLE_FORCE, DOUBLE_CHARGE = 1e-7, 1e-7, 1e-8     # eV, eV/angstrom, e
 ENERGY_PER_ATOM, FORCE_RELATIVE, FORCE_LEAST, CHARGE = 2e-6, 2e-5, 2e-5, 5e-6
+TF32_ENERGY_PER_ATOM, TF32_FORCE_RELATIVE, TF32_CHARGE = 1e-3, 1e-3, 1e-3
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,17 @@ class Tolerances:
     force: float | None = None      # eV/angstrom
     charge: float | None = None     # e
 
-    def of(self, isDouble, n_atoms, largest):
+    def of(self, isDouble, n_atoms, largest, isTF32=False):
         """{"energy" (eV), "force" (eV/angstrom), "charge" (e)} of one frame.
 
-        isDouble: both sides compute in double precision. largest: force on an atom.
+        isDouble: both sides compute in double precision. largest: force on an atom. isTF32: the
+        contender multiplies matrices in TF32.
         """
         if isDouble:
             found = {"energy": DOUBLE_ENERGY, "force": DOUBLE_FORCE, "charge": DOUBLE_CHARGE}
+        elif isTF32:
+            found = {"energy": TF32_ENERGY_PER_ATOM*n_atoms,
+                     "force": TF32_FORCE_RELATIVE*largest, "charge": TF32_CHARGE}
         else:
             found = {"energy": ENERGY_PER_ATOM*n_atoms,
                      "force": max(FORCE_RELATIVE*largest, FORCE_LEAST), "charge": CHARGE}
@@ -43,7 +48,7 @@ def atomsOf(part, system, base, result):
     return np.flatnonzero(acts)
 
 
-def compare(part, system, base, result, isDouble, tolerances):
+def compare(part, system, base, result, isDouble, tolerances, isTF32=False):
     """(the figures of one frame for the JSON, [atoms][2]: force of the base, difference)"""
     atoms = atomsOf(part, system, base, result)
     force = np.linalg.norm(base.forces[part][atoms], axis=1)
@@ -51,7 +56,7 @@ def compare(part, system, base, result, isDouble, tolerances):
     largest, worst = float(force.max()), int(difference.argmax())
     n = len(system.symbols) if part == "whole" else len(system.ml_atoms)
     energy = abs(result.energy[part] - base.energy[part])
-    limits = tolerances.of(isDouble, n, largest)
+    limits = tolerances.of(isDouble, n, largest, isTF32)
     figures = {
         "atoms": n, "energy": result.energy[part], "energy_base": base.energy[part],
         "energy_difference": energy, "energy_difference_per_atom": energy/n,

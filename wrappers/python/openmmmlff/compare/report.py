@@ -36,7 +36,13 @@ def table(result):
 
 
 def _name(contender):
-    return f"{contender['platform']} {contender['precision']}".rstrip()
+    return f"{contender['platform']} {contender['precision']} {contender.get('matrix', '')}".rstrip()
+
+
+def _precision(contender):
+    """For a column of 8: single, mixed, double; s.TF32, m.halves."""
+    matrix = {"SplitHalf": "halves", "Full": "full"}.get(contender["matrix"], contender["matrix"])
+    return f"{contender['precision'][0]}.{matrix}" if matrix else contender["precision"]
 
 
 def _head(result):
@@ -69,7 +75,7 @@ def _range(values):
 
 
 def _line(contender, part, several):
-    name = f"{contender['platform']:11}{contender['precision']:8}"
+    name = f"{contender['platform']:11}{_precision(contender):8}"
     worst = contender.get("worst", {}).get(part)
     if worst is None:
         text = contender["message"]

@@ -1,6 +1,6 @@
 """The child process of one platform and precision: `python -m openmmmlff.compare.worker FOLDER`.
 
-FOLDER/request.json says what: platform, properties, steps, whole, cases (system, positions, box,
+FOLDER/request.json says what: platform, properties, matrix, steps, whole, cases (system, positions, box,
 parameters). Writes FOLDER/result.json: {"unavailable": reason} where the platform cannot make any
 Context, else {"device", "cases"}, a case being {"energy", "components"} or {"error"}; arrays are in
 FOLDER/<case>.npz. Energies in eV, forces in eV/angstrom, positions in nm.
@@ -67,13 +67,25 @@ class Runner:
             self.system = openmm.XmlSerializer.deserialize(file.read())
         self.forces = [MLFFForce.cast(f) for f in self.system.getForces()
                        if MLFFForce.isinstance(f)]
+        for force in self.forces:
+            if self.request["matrix"]:
+                force.setMatrixPrecision(getattr(MLFFForce, self.request["matrix"]))
         integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, STEP_SIZE)
         integrator.setRandomNumberSeed(SEED)
         self.context = openmm.Context(self.system, integrator, self.platform,
                                       self.request["properties"])
+        self._checkMatrices()
         self.virtual = np.array([self.system.isVirtualSite(i)
                                  for i in range(self.system.getNumParticles())])
         self.path = path
+
+    def _checkMatrices(self):
+        """Someone who asks for a matrix precision wants to see that one."""
+        for force in self.forces:
+            info = force.getExecutionInfo(self.context)
+            if self.request["matrix"] not in ("", info.get("matrix_precision", "Full")):
+                raise ValueError(f"matrix precision {self.request['matrix']}: "
+                                 f"{info.get('matrix_precision_refused', 'not on this platform')}")
 
     def _start(self, case, given):
         known = self.context.getParameters()
