@@ -75,6 +75,12 @@ public:
     virtual std::shared_ptr<void> allocateStaging(size_t bytes);
 
     /**
+     * Whether this kind of device can record at all.
+     */
+    virtual bool canRecord() const {
+        return false;
+    }
+    /**
      * Record what a function queues, instead of queueing it.  Each of its kernels has been executed
      * before.
      *

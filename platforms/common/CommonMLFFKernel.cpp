@@ -131,6 +131,10 @@ void CommonCalcMLFFForceKernel::chooseGraph() {
     for (Recording& recording : recordings)
         recording = Recording();
     boxMatters = false;
+    if (useGraph && !device->canRecord()) {
+        useGraph = false;
+        whyNoGraph = "this platform has none";
+    }
     for (auto& network : networks) {
         bool matters = false;
         useGraph = useGraph && network->canBeRepeated(matters, whyNoGraph);

@@ -17,6 +17,9 @@ public:
      * Page-locked memory: the driver would wait for the device before it copies to any other.
      */
     std::shared_ptr<void> allocateStaging(size_t bytes) override;
+    bool canRecord() const override {
+        return true;
+    }
     std::unique_ptr<CommonGraph> record(const std::function<void()>& queue,
                                         std::unique_ptr<CommonGraph> replaced,
                                         std::string& whyNot) override;

@@ -176,7 +176,7 @@ static void testEvaluationModes() {
         CHECK(std::stoi(info.at("pair_capacity")) >= g.size()-1);
         const long parameters = mlff_model_get_info(&molecule.force->getModel())->n_parameters;
         CHECK(std::stoll(info.at("memory_bytes")) > 4*parameters);
-        CHECK(info.count("graph") == 1);
+        CHECK(testPlatform.name != "OpenCL" || info.at("graph") == "no: this platform has none");
     }
     Molecule periodic(testData("painn-hcno-distilled.box_triclinic"));
     periodic.context().getState(State::Energy);
