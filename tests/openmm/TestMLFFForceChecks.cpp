@@ -469,8 +469,8 @@ static void testExecutionChecks() {
     c.force->setDenseThreshold(-1);
     CHECK_THROWS("the dense threshold is -1: expected a number of atoms", c.create());
     c.force->setDenseThreshold(0);
-    c.force->setMatrixPrecision(static_cast<MLFFForce::MatrixPrecision>(-1));
-    CHECK_THROWS("-1 is not a matrix precision: expected Full, SplitHalf or TF32", c.create());
+    c.force->setMatrixPrecision(static_cast<MLFFForce::MatrixPrecision>(3));
+    CHECK_THROWS("3 is not a matrix precision: expected Full, SplitHalf or TF32", c.create());
     c.force->setMatrixPrecision(MLFFForce::TF32);
     c.create();
 }
