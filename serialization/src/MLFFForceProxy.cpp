@@ -216,9 +216,18 @@ void MLFFForceProxy::saveLongRange(const MLFFForce& force, SerializationNode& no
     node.setDoubleProperty("dispersionCutoff", force.dispersionCutoff);
 }
 
+// One of the choices 0 ... last; the first if there is none.
+template <class Choice>
+static Choice getChoice(const SerializationNode& node, const string& name, Choice last) {
+    const int value = node.getIntProperty(name, 0);
+    if (value < 0 || value > (int) last)
+        throw OpenMMException("MLFFForce: this XML has " + name + "=\"" + to_string(value) +
+                              "\": expected 0 to " + to_string((int) last));
+    return static_cast<Choice>(value);
+}
+
 void MLFFForceProxy::loadLongRange(const SerializationNode& node, MLFFForce& force) {
-    force.coulombMethod = static_cast<MLFFForce::CoulombMethod>(
-        node.getIntProperty("coulombMethod", MLFFForce::Default));
+    force.coulombMethod = getChoice(node, "coulombMethod", MLFFForce::PME);
     force.coulombCutoff = node.getDoubleProperty("coulombCutoff", 0);
     force.coulombAlpha = node.getDoubleProperty("coulombAlpha", 0);
     force.ewaldErrorTolerance = node.getDoubleProperty("ewaldErrorTolerance", 0);
@@ -234,11 +243,9 @@ void MLFFForceProxy::saveExecution(const MLFFForce& force, SerializationNode& no
 }
 
 void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& force) {
-    force.evaluationMode = static_cast<MLFFForce::EvaluationMode>(
-        node.getIntProperty("evaluationMode", MLFFForce::Auto));
+    force.evaluationMode = getChoice(node, "evaluationMode", MLFFForce::Sparse);
     force.denseThreshold = node.getIntProperty("denseThreshold", force.denseThreshold);
-    force.matrixPrecision = static_cast<MLFFForce::MatrixPrecision>(
-        node.getIntProperty("matrixPrecision", MLFFForce::Full));
+    force.matrixPrecision = getChoice(node, "matrixPrecision", MLFFForce::TF32);
     force.useDeviceGraph = node.getBoolProperty("useDeviceGraph", true);
 }
 

@@ -301,6 +301,12 @@ static void testForeignXml() {
     CHECK_THROWS("has version 0", fromXml(replaced(xml, version, ours + " version=\"0\"")));
     CHECK_THROWS("has version", fromXml(replaced(xml, version, ours + " version=\"x\"")));
     CHECK_THROWS("version", fromXml(replaced(xml, version, ours)));
+    for (const char* choice : {"coulombMethod", "evaluationMode", "matrixPrecision"}) {
+        const string name = string(" ") + choice + "=\"";
+        CHECK_THROWS(string("this XML has ") + choice + "=\"9\": expected 0 to",
+                     fromXml(replaced(xml, name + "0\"", name + "9\"")));
+        CHECK_THROWS("\"-1\"", fromXml(replaced(xml, name + "0\"", name + "-1\"")));
+    }
     CHECK_THROWS("the unknown way 'cloud'",
                  fromXml(replaced(xml, "storage=\"embedded\"", "storage=\"cloud\"")));
     CHECK_THROWS("Model", fromXml(replaced(replaced(xml, "<Model", "<Muddle"), "</Model",
