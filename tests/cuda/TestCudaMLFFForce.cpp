@@ -68,6 +68,35 @@ static void testGraph() {
     }
 }
 
+// Dense layers on tensor cores: pairs of halves as exact as single precision, TF32 within what
+// its 11 bits allow (forces 1e-3 of the largest, energy 1e-3 eV an atom).
+static void testTensorCores() {
+    for (const char* name : {"formamide_4water simple", "two_regions_box dsf"}) {
+        const Golden g = chargedGolden("published-4x4", name);
+        for (MLFFForce::MatrixPrecision precision : {MLFFForce::SplitHalf, MLFFForce::TF32}) {
+            Molecule molecule(g);
+            molecule.force->setMatrixPrecision(precision);
+            const State state = molecule.evaluate();
+            const auto info = molecule.force->getExecutionInfo(molecule.context());
+            if (info.count("matrix_precision_refused")) {
+                printf("    skipped: %s\n", info.at("matrix_precision_refused").c_str());
+                return;
+            }
+            const Golden expected = atKeptPositions(g, molecule.system);
+            if (precision == MLFFForce::SplitHalf) {
+                CHECK(info.at("matrix_precision") == "SplitHalf");
+                checkGolden(expected, state, "pairs of halves");
+                continue;
+            }
+            CHECK(info.at("matrix_precision") == "TF32");
+            const double error = largestDifference(expected.forces, forcesOf(g, state));
+            CHECK(error <= 1e-3*largest(expected.forces));
+            CHECK(fabs(state.getPotentialEnergy()-expected.energy) <= 1e-3*KJMOL_PER_EV*g.size());
+            CHECK(error > forceTolerance(largest(expected.forces)));  // else it was not TF32
+        }
+    }
+}
+
 // TestCudaMLFFForce single|mixed|double
 int main(int argc, char** argv) {
     const int result = runDeviceTests("CUDA", argc, argv);
@@ -75,5 +104,6 @@ int main(int argc, char** argv) {
         return result;
     RUN(testSameBits);
     RUN(testGraph);
+    RUN(testTensorCores);
     return check_report("the same on CUDA, and the same bits");
 }
