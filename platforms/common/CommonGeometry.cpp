@@ -85,6 +85,7 @@ CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
         evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
         cells(false), outOfRange(false), rebuild(false), scale(1), repeats(0), lastStep(-1),
         messageRange(0), numRounds(0), numCells(1, 1, 1, 0) {
+    frame.fill(NAN);    // equal to no other
     atoms.periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
     denseLimit = force.getEvaluationMode() == MLFFForce::Dense ? INT_MAX :
@@ -298,20 +299,13 @@ void CommonGeometry::createKernels() {
         defines["UNWRAP"] = "1";
     if (cc.getUseMixedPrecision())
         defines["USE_MIXED"] = "1";
-    ArrayInterface& correction = cc.getUseMixedPrecision() ? cc.getPosqCorrection() : cc.getPosq();
-    ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
+    const ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
     const int n = atoms.numAtoms;
 
     frameKernel = program->createKernel("mlffSetFrame");
     frameKernel->addArg(atoms.frame);
     for (int k = 0; k < CommonAtoms::FRAME_SIZE; k++)
         frameKernel->addArg();
-    const auto addParticles = [&](ComputeKernel kernel) {
-        kernel->addArg(cc.getPosq());
-        kernel->addArg(correction);
-        kernel->addArg(slots);
-        kernel->addArg(atoms.force);
-    };
     if (unwrap) {
         unwrapKernel = program->createKernel("mlffUnwrap");
         for (ComputeArray* array : {&parent, &atoms.position, &root, &shift, &atoms.status,
@@ -319,8 +313,10 @@ void CommonGeometry::createKernels() {
             unwrapKernel->addArg(*array);
         unwrapKernel->addArg(n);
         unwrapKernel->addArg(numRounds);
-        if (!lists)
+        if (!lists) {
             addParticles(unwrapKernel);
+            unwrapKernel->addArg(atoms.force);
+        }
     }
     messageKernel = program->createKernel("mlffMessagePairs");
     for (ComputeArray* array : {&atoms.status, &atoms.position, &atoms.regionOfRow,
@@ -333,30 +329,33 @@ void CommonGeometry::createKernels() {
     device.addReal(messageKernel, messageRange);
     if (!lists) {
         addParticles(messageKernel);
+        messageKernel->addArg(atoms.force);
         messageKernel->addArg();    // 17: gather
     }
     if (lists)
-        createListKernels(defines);
+        createListKernels(program);
 }
 
-void CommonGeometry::createListKernels(const KernelDefines& defines) {
-    ArrayInterface& correction = cc.getUseMixedPrecision() ? cc.getPosqCorrection() : cc.getPosq();
-    ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
+// Where the particles are: positions, what mixed precision adds to them, slots.
+void CommonGeometry::addParticles(ComputeKernel kernel) {
+    kernel->addArg(cc.getPosq());
+    kernel->addArg(cc.getUseMixedPrecision() ? cc.getPosqCorrection() : cc.getPosq());
+    kernel->addArg(slots);
+}
+
+void CommonGeometry::createListKernels(ComputeProgram program) {
     gatherKernel = program->createKernel("mlffGather");
-    for (ArrayInterface* array : {&cc.getPosq(), &correction})
-        gatherKernel->addArg(*array);
-    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.force,
-                                &atoms.status, &atoms.frame})
+    addParticles(gatherKernel);
+    for (ComputeArray* array : {&cell, &saved, &atoms.position, &atoms.force, &atoms.status,
+                                &atoms.frame})
         gatherKernel->addArg(*array);
     gatherKernel->addArg(atoms.numAtoms);
     gatherKernel->addArg();         // 10: rebuild
     device.addExact(gatherKernel, std::pow(0.5*SOON*SKIN, 2));
     device.addExact(gatherKernel, std::pow(0.5*SKIN, 2));
     beginKernel = program->createKernel("mlffBeginLists");
-    for (ArrayInterface* array : {&cc.getPosq(), &correction})
-        beginKernel->addArg(*array);
-    for (ComputeArray* array : {&slots, &cell, &saved, &atoms.position, &atoms.status,
-                                &atoms.frame})
+    addParticles(beginKernel);
+    for (ComputeArray* array : {&cell, &saved, &atoms.position, &atoms.status, &atoms.frame})
         beginKernel->addArg(*array);
     beginKernel->addArg(atoms.numAtoms);
     if (cells) {
@@ -416,9 +415,11 @@ void CommonGeometry::chooseCells(SkinList& list) {
 
 // The frame of support.cc, if it is another than the device has.
 void CommonGeometry::setFrame() {
-    vector<double> now;
+    Frame now;
+    auto end = now.begin();
     const auto add = [&](double x, double y, double z, double w) {
-        now.insert(now.end(), {x, y, z, w});
+        for (double value : {x, y, z, w})
+            *end++ = value;
     };
     for (const Vec3& row : atoms.box)
         add(row[0], row[1], row[2], 0);

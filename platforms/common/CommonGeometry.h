@@ -4,6 +4,7 @@
 #include "CommonNetwork.h"
 #include "MLFFForce.h"
 #include "openmm/System.h"
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -122,8 +123,9 @@ private:
     void orderRows(const MLFFForce& force);
     void createTree(const MLFFForce& force);
     void createLists(double longRange);
-    void createListKernels(const KernelDefines& defines);
+    void createListKernels(ComputeProgram program);
     void createKernels();
+    void addParticles(ComputeKernel kernel);
     void chooseCells(SkinList& list);
     void setFrame();
     void setCapacity(SkinList& list, int capacity);
@@ -142,7 +144,8 @@ private:
     bool outOfRange;
     bool rebuild;                       // at the next evaluation, whatever the device thinks
     Vec3 lastBox[3];
-    std::vector<double> frame;          // as the device has it
+    typedef std::array<double, 4*CommonAtoms::FRAME_SIZE> Frame;
+    Frame frame;                        // as the device has it
     double scale;
     long long repeats;                  // evaluations that had to be repeated for room
     long long lastStep;

@@ -47,7 +47,7 @@ private:
 CommonCalcMLFFForceKernel::CommonCalcMLFFForceKernel(string name, const Platform& platform,
                                                      std::unique_ptr<CommonDevice> device) :
         CalcMLFFForceKernel(name, platform), device(std::move(device)), cc(this->device->cc),
-        rangeEvents(0), useGraph(false), boxMatters(false), parameterGeneration(0), numRecordings(0),
+        leftTensorCores(false), useGraph(false), boxMatters(false), parameterGeneration(0), numRecordings(0),
         numGraphLaunches(0), recordingTime(0) {
 }
 
@@ -95,7 +95,7 @@ void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& for
     models.clear();
     for (int k = 0; k < force.getNumEnsembleMembers(); k++)
         models.push_back(&force.getModel(k));
-    device->matrixMode = rangeEvents > 0 ? CommonDevice::Float : wantedMode(force);
+    device->matrixMode = leftTensorCores ? CommonDevice::Float : wantedMode(force);
     createNetworks();
     geometry->initialize(networks[0]->getMessageRange(), getLongRange());
     initializeNetworks();
@@ -119,7 +119,7 @@ void CommonCalcMLFFForceKernel::initializeNetworks() {
 
 // An operand was outside the range of halves: from now on in float.
 void CommonCalcMLFFForceKernel::leaveTensorCores() {
-    rangeEvents++;
+    leftTensorCores = true;
     device->matrixMode = CommonDevice::Float;
     createNetworks();
     initializeNetworks();
@@ -200,17 +200,11 @@ double CommonCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForc
 double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForces,
                                           bool includeEnergy) {
     ContextSelector selector(cc);
-    const double lambda = scaleParameter.empty() ? 1 : context.getParameter(scaleParameter);
-    if (!std::isfinite(lambda))
-        throw OpenMMException("MLFFForce: the scale parameter '" + scaleParameter + "' is " +
-                              std::to_string(lambda) + ": expected a finite number");
-    const double scale = lambda*energyFactor;
+    const double scale = readMLFFScale(context, scaleParameter)*energyFactor;
     if (scale == 0 && !derivative)
         return 0;
 
     geometry->readBox();
-    if (geometry->takeOutOfRange())
-        leaveTensorCores();
     const bool wantForces = includeForces && scale != 0;
     const bool wait = geometry->begin(getLongRange(), scale*KJMOL_PER_EV*ANGSTROM_PER_NM);
     if (geometry->takeOutOfRange())
@@ -494,7 +488,7 @@ void CommonCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info)
     geometry->getExecutionInfo(info);
     static const char* const modes[] = {"Full", "SplitHalf", "TF32"};
     info["matrix_precision"] = modes[networks[0]->getMatrixMode()];
-    if (rangeEvents > 0)
+    if (leftTensorCores)
         info["matrix_precision_refused"] = "a number beyond the range of half precision";
     else if (device->matrixMode != networks[0]->getMatrixMode())
         info["matrix_precision_refused"] = device->getMatrixRefusal().empty() ?

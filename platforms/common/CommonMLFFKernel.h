@@ -77,7 +77,7 @@ private:
     std::vector<const mlff_model*> models;                  // of the force, one a member
     mlff_settings settings;
     std::vector<std::unique_ptr<CommonNetwork> > networks;  // one a member
-    long long rangeEvents;              // that made networks leave the tensor cores
+    bool leftTensorCores;               // because of an operand outside the range of halves
     std::string scaleParameter;
     bool derivative;
     double energyFactor;

@@ -100,11 +100,7 @@ void HostCalcMLFFForceKernel::readParameters(const MLFFForce& force) {
 double HostCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
                                         bool includeEnergy) {
     evaluation++;
-    const double lambda = scaleParameter.empty() ? 1 : context.getParameter(scaleParameter);
-    if (!std::isfinite(lambda))
-        throw OpenMMException("MLFFForce: the scale parameter '" + scaleParameter + "' is " +
-                              std::to_string(lambda) + ": expected a finite number");
-    const double scale = lambda*energyFactor;
+    const double scale = readMLFFScale(context, scaleParameter)*energyFactor;
     if (scale == 0 && !derivative)
         return 0;
 

@@ -36,18 +36,22 @@ enum { LARGE = 2001 };  // atoms, at least: with cells, and layers of all tiles
 static int numSteps, numFailures;
 static vector<string> wanted;  // empty: all
 
+// A function of the pretend driver; null with a real one.
+static void* findPretended(const char* name) {
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    return driver == nullptr ? nullptr : dlsym(driver, name);
+}
+
 // Say it to the pretend driver; a real one has no ear for it.
 static void mark(const string& text) {
-    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-    void* function = driver == nullptr ? nullptr : dlsym(driver, "pretend_cuda_mark");
+    void* function = findPretended("pretend_cuda_mark");
     if (function != nullptr)
         reinterpret_cast<void (*)(const char*)>(function)(text.c_str());
 }
 
 // On the pretend driver: as if the kernel that finds the pairs had written a word of an array.
 static void pretendWritten(int argument, int word, int value) {
-    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
-    void* function = driver == nullptr ? nullptr : dlsym(driver, "pretend_cuda_write");
+    void* function = findPretended("pretend_cuda_write");
     if (function != nullptr)
         reinterpret_cast<void (*)(const char*, int, int, int)>(function)("mlffMessagePairs",
                                                                          argument, word, value);

@@ -103,11 +103,16 @@ def run_program(options, wheels, name, command, **settings):
         LD_LIBRARY_PATH=os.pathsep.join([options.libraries, wheels[1]]), **settings)
     result = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, timeout=850)
-    lines = []
-    if os.path.exists(log):
-        with open(log) as file:
-            lines = [line.split() for line in file if line.strip()]
-    return result, lines
+    return result, read_log(options, name)
+
+
+def read_log(options, name):
+    """Of the run of this name, as a list of lists of words."""
+    log = os.path.join(options.work, f"{name}.log")
+    if not os.path.exists(log):
+        return []
+    with open(log) as file:
+        return [line.split() for line in file if line.strip()]
 
 
 def run_steps(options, wheels, capability, name=None, **settings):
@@ -321,15 +326,16 @@ def check_device(options, wheels, capability):
 
 def check_graphs(options, wheels, capability):
     """Problems: a graph makes the launches that are made without it, with the same arguments, in
-    steps, between them and whatever changes; where nothing can be recorded, all goes on."""
-    ways = {"graphs": {}, "without": {"MLFF_DEVICE_GRAPH": "0"},
-            "refused": {"PRETEND_CUDA_NO_GRAPHS": "1"}}
+    steps, between them and whatever changes; where nothing can be recorded, all goes on. The run
+    with graphs is that of check_device()."""
+    ways = {"without": {"MLFF_DEVICE_GRAPH": "0"}, "refused": {"PRETEND_CUDA_NO_GRAPHS": "1"}}
     try:
         logs = {way: split_cases(run_steps(options, wheels, capability, f"{capability}-{way}",
                                            **settings)) for way, settings in ways.items()}
+        logs["graphs"] = split_cases(read_log(options, capability))
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return [str(error)]
-    problems = []
+    problems = [] if logs["graphs"] else [f"{capability}: there is no run with graphs"]
     for (name, precision), case in logs["graphs"].items():
         what = f"{name}, {precision}"
         if not name.startswith(("painn", "two-painn", "aimnet2")):
@@ -566,7 +572,8 @@ def main():
             found, report[capability], images[capability] = job.result()
             for what, where in found:
                 problems[what].append(where)
-        for text in check_graphs(options, wheels, GRAPHS_ON):
+        compared = GRAPHS_ON if GRAPHS_ON in options.capabilities else options.capabilities[0]
+        for text in check_graphs(options, wheels, compared):
             problems[text] = []
         found, kernels = check_kernels(options, wheels[2], images, pool)
         problems.update((what, []) for what in found)

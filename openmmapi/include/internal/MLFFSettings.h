@@ -3,6 +3,10 @@
 
 #include "MLFFForce.h"
 #include "mlff.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/internal/ContextImpl.h"
+#include <cmath>
+#include <string>
 
 namespace OpenMM {
 
@@ -26,6 +30,17 @@ inline mlff_settings readMLFFSettings(const MLFFForce& force) {
     settings.dispersion = force.getUseDispersion() ? 0 : -1;
     settings.dispersion_cutoff = angstromPerNm*force.getDispersionCutoff();
     return settings;
+}
+
+/**
+ * The value of a scale parameter in a Context; 1 where the force has none (an empty name).
+ */
+inline double readMLFFScale(ContextImpl& context, const std::string& parameter) {
+    const double lambda = parameter.empty() ? 1 : context.getParameter(parameter);
+    if (!std::isfinite(lambda))
+        throw OpenMMException("MLFFForce: the scale parameter '" + parameter + "' is " +
+                              std::to_string(lambda) + ": expected a finite number");
+    return lambda;
 }
 
 } // namespace OpenMM
