@@ -16,7 +16,7 @@ from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
 from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator
 from openmmmlff.extxyz import readFrames
-from openmmmlff.models import COULOMB, hasCoulomb, hasDispersion
+from openmmmlff.models import addChargeOptions, hasCoulomb, hasDispersion
 from openmmmlff.vibrations import vibrationalWavenumbers
 
 # What users are told in one line; anything else is a defect and shows its traceback.
@@ -73,11 +73,7 @@ def _parser():
     add("file", metavar="FILE.xyz", help="extended XYZ, one or more frames")
     add("--model", dest="members", metavar="MODEL", action="append", default=[],
         help="one more model; may be repeated: all of them are an ensemble")
-    add("--charge", type=float, metavar="Q",
-        help="total charge (e) of every frame, whatever its comment line says")
-    add("--coulomb", metavar="METHOD", choices=list(COULOMB),
-        help="how the charges of the model interact: %(choices)s")
-    add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")
+    addChargeOptions(add)
     add("--periodic", action="store_true",
         help="every frame is periodic: one without Lattice is an error, and pbc is not looked at")
     add("--platform", default="Reference", metavar="P", help="OpenMM platform (default: Reference)")

@@ -80,6 +80,15 @@ COULOMB = {"default": "Default", "none": "NoCoulomb", "simple": "Simple", "dsf":
            "ewald": "Ewald", "pme": "PME"}
 
 
+def addChargeOptions(add):
+    """What the command line can say about charges; add: an argument parser's add_argument."""
+    add("--charge", type=float, metavar="Q",
+        help="total charge (e) of every frame, whatever its comment line says")
+    add("--coulomb", metavar="METHOD", choices=list(COULOMB),
+        help="how the charges of the model interact: %(choices)s")
+    add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")
+
+
 def coulombMethod(method):
     """A constant such as MLFFForce.PME from itself or from a name; None: MLFFForce.Default."""
     from openmmmlff.mlffforce import MLFFForce

@@ -15,7 +15,7 @@ from openmmmlff.compare.contend import (MATRIX, PRECISIONS, Base, Result, findCo
                                            run)
 from openmmmlff.compare.figures import Tolerances, compare, worstOf
 from openmmmlff.evaluate import EvaluationError
-from openmmmlff.models import COULOMB
+from openmmmlff.models import addChargeOptions
 
 FORMAT = "mlff-compare-1"
 REFERENCE = "Reference"
@@ -55,11 +55,7 @@ def register(subparsers):
              "--platforms)")
     add("--steps", type=int, default=0, metavar="N",
         help="steps of Langevin dynamics (300 K, 1 fs) on each platform before the comparison")
-    add("--charge", type=float, metavar="Q",
-        help="total charge (e) of every frame, whatever its comment line says")
-    add("--coulomb", metavar="METHOD", choices=list(COULOMB),
-        help="how the charges of the model interact: %(choices)s")
-    add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")
+    addChargeOptions(add)
     add("--tolerance-energy", type=_positive, metavar="X", help="eV per atom, for all platforms")
     add("--tolerance-force", type=_positive, metavar="X", help="eV/angstrom, for all platforms")
     add("--tolerance-charge", type=_positive, metavar="X", help="e, for all platforms")
