@@ -149,13 +149,13 @@ public:
         Full = 0,
         /**
          * On tensor cores, each number as the sum of two halves: three products instead of one,
-         * with errors like those of single precision.  For AIMNet2; from compute capability 8.0
-         * on.  It has not run on a card yet.
+         * with errors like those of single precision.  From compute capability 8.0 on; PaiNN's
+         * kernels for few atoms do without.  It has not run on a card yet.
          */
         SplitHalf = 1,
         /**
          * On tensor cores, numbers rounded to TF32: forces with errors of about 1e-3 of the
-         * largest.  For AIMNet2; from compute capability 8.0 on.  It has not run on a card yet.
+         * largest.  Where SplitHalf is used.  It has not run on a card yet.
          */
         TF32 = 2
     };

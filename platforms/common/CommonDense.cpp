@@ -31,21 +31,25 @@ CommonDense::CommonDense(CommonDevice& device, const mlff_tensor& weight, const 
     device.uploadReal(this->bias, b);
 }
 
+vector<unsigned int> OpenMM::packWeights(const CommonDevice& device, const vector<double>& values,
+                                         int numColumns, int numTerms) {
+    const bool pairs = device.getMatrixMode() == CommonDevice::HalfPairs;
+    if (pairs && !CommonTensor::fitsHalves(values))
+        throw OpenMMException("MLFFForce: a weight of the model is outside the range of half "
+                              "precision, 30000: call setMatrixPrecision(MLFFForce::Full)");
+    return CommonTensor::pack(values, numColumns, numTerms, pairs);
+}
+
 static void uploadPacked(CommonDevice& device, ComputeArray& array, const vector<double>& values,
                          int numColumns, int numTerms, const string& name) {
-    const vector<unsigned int> packed = CommonTensor::pack(
-            values, numColumns, numTerms, device.getMatrixMode() == CommonDevice::HalfPairs);
+    const vector<unsigned int> packed = packWeights(device, values, numColumns, numTerms);
     array.initialize<unsigned int>(device.cc, packed.size(), name);
     array.upload(packed);
 }
 
 void CommonDense::uploadWeights(CommonDevice& device, const vector<double>& w,
                                 const vector<double>& wT) {
-    const CommonDevice::MatrixMode mode = device.getMatrixMode();
-    if (mode == CommonDevice::HalfPairs && !CommonTensor::fitsHalves(w))
-        throw OpenMMException("MLFFForce: a weight of the model is outside the range of half "
-                              "precision, 30000: call setMatrixPrecision(MLFFForce::Full)");
-    if (mode == CommonDevice::Float) {
+    if (device.getMatrixMode() == CommonDevice::Float) {
         device.initializeReal(forward, wT.size(), "mlffDenseForward");
         device.initializeReal(reverse, w.size(), "mlffDenseReverse");
         device.uploadReal(forward, wT);
@@ -88,10 +92,12 @@ CommonDenseKernels::CommonDenseKernels(CommonDevice& device, const vector<const 
         mode(device.getMatrixMode()),
         tiles(mode == CommonDevice::Float ? TILES : TENSOR_TILES), texts(texts), defines(defines) {
     const bool onTensorCores = mode != CommonDevice::Float;
-    this->texts.insert(this->texts.begin(), dense_cc);
-    this->texts.insert(this->texts.begin(), onTensorCores ? device.getTensorText() : denseTile_cc);
-    if (onTensorCores)
+    vector<const char*> first = {denseTile_cc, dense_cc};
+    if (onTensorCores) {
+        first = {device.getTensorTexts()->base, device.getTensorTexts()->tile, dense_cc};
         this->defines["TENSOR_PAIRS"] = mode == CommonDevice::HalfPairs ? "1" : "0";
+    }
+    this->texts.insert(this->texts.begin(), first.begin(), first.end());
     this->defines["DENSE_THREADS"] = std::to_string(THREADS);
     this->defines["SQRT_HALF"] = device.literal(std::sqrt(0.5));
     this->defines["INV_SQRT_2PI"] = device.literal(0.39894228040143267794);

@@ -30,12 +30,12 @@ ComputeProgram CommonDevice::compileText(const string& text, const KernelDefines
 
 // ------------------------------------------------------------------------------ matrices
 
-const char* CommonDevice::getTensorText() const {
+const CommonTensorTexts* CommonDevice::getTensorTexts() const {
     return nullptr;
 }
 
 CommonDevice::MatrixMode CommonDevice::getMatrixMode() const {
-    const bool possible = !cc.getUseDoublePrecision() && getTensorText() != nullptr;
+    const bool possible = !cc.getUseDoublePrecision() && getTensorTexts() != nullptr;
     return possible ? matrixMode : Float;
 }
 

@@ -30,6 +30,15 @@ public:
 };
 
 /**
+ * Kernel texts for tensor cores, for `real` a float: base stands before the others.
+ */
+struct CommonTensorTexts {
+    const char* base;
+    const char* tile;       // a tile of a dense layer (kernels/dense.cc)
+    const char* rows;       // the layers of rows (kernels/painnNode.cc)
+};
+
+/**
  * A device as our kernels see it: OpenMM's ComputeContext and what OpenCL and CUDA do differently.
  * The platforms derive from it where the default does not serve.
  *
@@ -61,10 +70,9 @@ public:
      */
     std::string getMatrixRefusal() const;
     /**
-     * How a tile of a dense layer is computed on tensor cores (see kernels/dense.cc), for `real` a
-     * float; null without tensor cores.
+     * How tensor cores are used; null without them.
      */
-    virtual const char* getTensorText() const;
+    virtual const CommonTensorTexts* getTensorTexts() const;
     /**
      * Compile kernels/support.cc with these texts behind it.
      */

@@ -492,7 +492,7 @@ void CommonCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info)
         info["matrix_precision_refused"] = "a number beyond the range of half precision";
     else if (device->matrixMode != networks[0]->getMatrixMode())
         info["matrix_precision_refused"] = device->getMatrixRefusal().empty() ?
-            "this model has no use for tensor cores" : device->getMatrixRefusal();
+            "for so few atoms, kernels are fused that do not use tensor cores" : device->getMatrixRefusal();
     info["graph"] = useGraph ? "yes" : "no: "+whyNoGraph;
     if (useGraph) {
         info["graph_recordings"] = std::to_string(numRecordings);

@@ -1,10 +1,12 @@
 #include "CommonPaiNN.h"
+#include "CommonDense.h"
 #include "CommonPaiNNFilter.h"
 #include "painnFused.cc.h"
 #include "painnMessage.cc.h"
 #include "painnNode.cc.h"
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace OpenMM;
 using std::string;
@@ -30,41 +32,67 @@ int roundUp(int n, int multiple) {
 
 /** A block of weights, put together tensor by tensor; where each begins becomes a define. */
 struct Packing {
-    vector<double> values;
+    const CommonDevice& device;
+    bool onTensorCores;
     KernelDefines& defines;
+    vector<double> values;
+    std::map<size_t, vector<unsigned int>> words;   // packed matrices, over places of values
 
     /** On a multiple of 4: kernels read four at once. */
     void begin(const string& name, size_t base) {
         values.resize(roundUp(values.size(), 4));
         defines[name] = std::to_string(values.size()-base);
     }
-    void append(const mlff_tensor* tensor) {
-        for (int64_t k = 0; k < tensor->n_values; k++)
-            values.push_back(mlff_tensor_value(tensor, k));
+    /** As kernels read it: rows of its columns' values; on tensor cores, see CommonTensor.h. */
+    void appendMatrix(const vector<double>& m, int numColumns, int numTerms) {
+        if (onTensorCores) {
+            const vector<unsigned int> packed = packWeights(device, m, numColumns, numTerms);
+            words[values.size()] = packed;
+            values.resize(values.size()+packed.size());
+            return;
+        }
+        for (int k = 0; k < numTerms; k++)
+            for (int o = 0; o < numColumns; o++)
+                values.push_back(m[(size_t) o*numTerms+k]);
     }
-    void appendTransposed(const mlff_tensor* tensor) {
-        const int64_t rows = tensor->shape[0], columns = tensor->shape[1];
-        for (int64_t k = 0; k < columns; k++)
-            for (int64_t o = 0; o < rows; o++)
-                values.push_back(mlff_tensor_value(tensor, o*columns+k));
-    }
-    /** Both ways round: NAME [out][in] and NAME_T [in][out], the tensors one behind another;
-        nothing without them. */
+    /** Both ways round: NAME for the reverse pass and NAME_T for the forward pass; nothing without
+        the tensors. Several are the outputs of one map; but NAME_T in ordinary arithmetic has them
+        one behind another. */
     void matrix(const string& name, const vector<const mlff_tensor*>& tensors, size_t base) {
         if (tensors[0] == nullptr)
             return;
+        const int numIn = (int) tensors[0]->shape[1];
+        vector<double> all, turned;
+        for (const mlff_tensor* tensor : tensors)
+            for (int64_t k = 0; k < tensor->n_values; k++)
+                all.push_back(mlff_tensor_value(tensor, k));
+        const int numOut = (int) (all.size()/numIn);
+        for (int i = 0; i < numIn; i++)
+            for (int o = 0; o < numOut; o++)
+                turned.push_back(all[(size_t) o*numIn+i]);
         begin(name, base);
-        for (const mlff_tensor* tensor : tensors)
-            append(tensor);
+        appendMatrix(turned, numIn, numOut);
         begin(name+"_T", base);
-        for (const mlff_tensor* tensor : tensors)
-            appendTransposed(tensor);
+        const int parts = (onTensorCores ? 1 : (int) tensors.size());
+        for (int p = 0; p < parts; p++) {
+            const auto first = all.begin()+p*(all.size()/parts);
+            appendMatrix(vector<double>(first, first+all.size()/parts), numOut/parts, numIn);
+        }
     }
     void plain(const string& name, const mlff_tensor* tensor, size_t base) {
         if (tensor == nullptr)
             return;
         begin(name, base);
-        append(tensor);
+        for (int64_t k = 0; k < tensor->n_values; k++)
+            values.push_back(mlff_tensor_value(tensor, k));
+    }
+    /** All of it in single precision, with packed matrices in their places. */
+    vector<float> getFloats() const {
+        vector<float> floats(values.begin(), values.end());
+        for (const auto& matrix : words)
+            std::memcpy(&floats[matrix.first], matrix.second.data(),
+                        matrix.second.size()*sizeof(float));
+        return floats;
     }
 };
 
@@ -96,7 +124,8 @@ CommonPaiNN::CommonPaiNN(CommonDevice& device, CommonAtoms& atoms, const mlff_mo
         painn(*static_cast<const mlff_painn*>(mlff_model_description(&model))),
         F(painn.n_features), L(painn.n_layers), sent(painn.context ? 3 : 1),
         channel(painn.update == MLFF_PAINN_CHANNEL), messageLanes(std::min(roundUp(F, 32), 256)),
-        messageGroups(chooseMessageGroups()), numTerms(0), fused(false), shape(),
+        messageGroups(chooseMessageGroups()), numTerms(0), fused(false),
+        matrixMode(CommonDevice::Float), shape(),
         pairs(nullptr), memory(0), filter(L), v(L), x(L), vMid(L), xHidden(L), pq(L), hidden(L),
         gate(L), kept(L) {
 }
@@ -194,6 +223,32 @@ CommonPaiNN::NodeShape CommonPaiNN::chooseFusedShape() const {
     shape.join = 3*shape.groups*shape.lanes;
     shape.wide = false;
     return shape;
+}
+
+/** Inputs that are staged at a time: all of a layer, as far as local memory goes. */
+int CommonPaiNN::getStageTerms() const {
+    return std::min(roundUp(3*F, 32), 384);
+}
+
+/** Sixteen rows a block; see tensorRows.cu. */
+CommonPaiNN::NodeShape CommonPaiNN::chooseTensorShape() const {
+    NodeShape shape;
+    shape.rows = 16;
+    shape.width = 1;
+    shape.lanes = std::min(roundUp(F, 32), 128);
+    shape.groups = 2;
+    shape.block = shape.lanes*shape.groups;
+    shape.room = getRoom()*4;
+    const int operands = 16*(getStageTerms()+8)/4, sums = 3*shape.lanes*5;
+    shape.join = std::max(operands, sums)+1;
+    shape.wide = true;
+    return shape;
+}
+
+/** Blocks of node kernels; with inputs in scratch memory, as many as run at a time. */
+int CommonPaiNN::getNodeBlocks() const {
+    const int blocks = (atoms.numAtoms+shape.rows-1)/shape.rows;
+    return shape.wide ? std::min(blocks, std::max(1, device.cc.getNumThreadBlocks()/2)) : blocks;
 }
 
 /** What painnFused.cc keeps of a row, and has of it in local memory. */
@@ -304,7 +359,7 @@ void CommonPaiNN::uploadFilters(KernelDefines& defines) {
 }
 
 void CommonPaiNN::uploadWeights(KernelDefines& defines) {
-    Packing packing = {{}, defines};
+    Packing packing = {device, matrixMode != CommonDevice::Float, defines, {}, {}};
     for (int l = 0; l <= getBlock(L-1); l++) {
         const mlff_painn_layer& layer = painn.layer[l];
         const size_t base = packing.values.size();
@@ -320,7 +375,12 @@ void CommonPaiNN::uploadWeights(KernelDefines& defines) {
         packing.plain("UPD_B1", layer.upd_b1, base);
         packing.begin("WEIGHTS", base);
     }
-    uploadReal(weights, packing.values, "painnWeights");
+    if (packing.onTensorCores) {
+        initializeReal(weights, packing.values.size(), "painnWeights");
+        weights.upload(packing.getFloats());
+    }
+    else
+        uploadReal(weights, packing.values, "painnWeights");
     if (painn.context)
         defines["CONTEXT"] = "1";
     if (channel)
@@ -434,8 +494,8 @@ void CommonPaiNN::allocateSplit() {
             initializeReal(xHidden[l], painn.context ? row : 0, "painnXHidden");
     }
     initializeReal(sentGradient, (channel ? 6 : sent+3)*row, "painnSentGradient");
-    const int blocks = (atoms.numAtoms+shape.rows-1)/shape.rows;
-    initializeReal(scratch, shape.wide ? (size_t) blocks*shape.room*4 : 0, "painnScratch");
+    initializeReal(scratch, shape.wide ? (size_t) getNodeBlocks()*shape.room*4 : 0,
+                   "painnScratch");
 }
 
 // ------------------------------------------------------------------------------ kernels
@@ -476,6 +536,10 @@ void CommonPaiNN::defineNode(KernelDefines& defines) const {
     defines["JOIN"] = std::to_string(shape.join);
     if (shape.wide)
         defines["WIDE"] = "1";
+    if (matrixMode != CommonDevice::Float) {
+        defines["TENSOR_PAIRS"] = (matrixMode == CommonDevice::HalfPairs ? "1" : "0");
+        defines["STAGE_TERMS"] = std::to_string(getStageTerms());
+    }
 }
 
 void CommonPaiNN::defineFused(KernelDefines& defines) const {
@@ -500,8 +564,7 @@ CommonPaiNN::Launch CommonPaiNN::createMessage(ComputeProgram program, const str
 }
 
 CommonPaiNN::Launch CommonPaiNN::createNode(ComputeProgram program, const string& name) {
-    const int blocks = (atoms.numAtoms+shape.rows-1)/shape.rows;
-    Launch launch = {program->createKernel(name), blocks*shape.block, shape.block};
+    Launch launch = {program->createKernel(name), getNodeBlocks()*shape.block, shape.block};
     launch.add({&weights});
     return launch;
 }
@@ -572,9 +635,9 @@ void CommonPaiNN::bindNode(ComputeProgram program) {
             launch->add(getBlock(l+1));
         }
         node.add({&s, &getVMid(l), &getPQ(l), &hidden[l], &gate[l], &v[l+1], &xHidden[l+1],
-                  &x[l+1], &scratch});
+                  &x[l+1], &atoms.status, &scratch});
         reverse.add({&getVMid(l), &getPQ(l), &hidden[l], &gate[l], &xHidden[l+1], &sentGradient, &s,
-                     &getGradV(), &scratch});
+                     &getGradV(), &atoms.status, &scratch});
         node.add(atoms.numAtoms);
         reverse.add(atoms.numAtoms);
         forward[2*l+1] = node;
@@ -648,7 +711,9 @@ void CommonPaiNN::initialize(const CommonPairs& message, const CommonPairs*) {
     defines["SENT"] = std::to_string(sent);
     uploadFilters(defines);
     fused = chooseFused();
-    shape = (fused ? chooseFusedShape() : chooseNodeShape());
+    matrixMode = (fused ? CommonDevice::Float : device.getMatrixMode());
+    shape = (fused ? chooseFusedShape() :
+             matrixMode == CommonDevice::Float ? chooseNodeShape() : chooseTensorShape());
     uploadWeights(defines);
     uploadReadout(defines);
     uploadSpeciesTables();
@@ -671,7 +736,10 @@ void CommonPaiNN::compileKernels(const KernelDefines& common) {
     }
     else {
         bindMessage(device.compile({painnMessage_cc}, message));
-        bindNode(device.compile({painnNode_cc}, node));
+        vector<const char*> texts = {painnNode_cc};
+        if (matrixMode != CommonDevice::Float)
+            texts = {device.getTensorTexts()->base, device.getTensorTexts()->rows, painnNode_cc};
+        bindNode(device.compile(texts, node));
     }
 }
 
@@ -698,6 +766,10 @@ void CommonPaiNN::execute(const CommonRequest& request) {
             launch.kernel->execute(launch.threads, launch.block);
         }
     }
+}
+
+CommonDevice::MatrixMode CommonPaiNN::getMatrixMode() const {
+    return matrixMode;
 }
 
 bool CommonPaiNN::canBeRepeated(bool& boxMatters, string&) const {

@@ -28,6 +28,7 @@ public:
     void updateParameters() override;
     void execute(const CommonRequest& request) override;
     bool canBeRepeated(bool& boxMatters, std::string& whyNot) const override;
+    CommonDevice::MatrixMode getMatrixMode() const override;
     ComputeArray& getEnergies() override;
     double getElementEnergy() const override;
     ComputeArray* getCharges() override;
@@ -51,6 +52,9 @@ private:
     int chooseMessageGroups() const;
     NodeShape chooseNodeShape() const;
     NodeShape chooseFusedShape() const;
+    NodeShape chooseTensorShape() const;
+    int getStageTerms() const;
+    int getNodeBlocks() const;
     /**
      * Whether kernels are fused.  A block then works for one row and streams a layer's weights
      * alone; that beats more launches as long as each row has a multiprocessor of its own.  So:
@@ -103,6 +107,7 @@ private:
     const int messageLanes, messageGroups;
     int numTerms;                       // of the filters
     bool fused;
+    CommonDevice::MatrixMode matrixMode;
     NodeShape shape;
     const CommonPairs* pairs;
     size_t memory;

@@ -1,5 +1,7 @@
 #include "CudaDevice.h"
 #include "CudaGraph.h"
+#include "tensor.cu.h"
+#include "tensorRows.cu.h"
 #include "tensorTile.cu.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
@@ -56,8 +58,9 @@ ComputeProgram CudaDevice::compileText(const string& text, const KernelDefines& 
     return std::make_shared<CudaProgram>(cu, module);
 }
 
-const char* CudaDevice::getTensorText() const {
-    return cu.getComputeCapability() >= 8.0 ? tensorTile_cu : nullptr;
+const CommonTensorTexts* CudaDevice::getTensorTexts() const {
+    static const CommonTensorTexts texts = {tensor_cu, tensorTile_cu, tensorRows_cu};
+    return cu.getComputeCapability() >= 8.0 ? &texts : nullptr;
 }
 
 std::shared_ptr<void> CudaDevice::allocateStaging(size_t bytes) {

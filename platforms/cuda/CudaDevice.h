@@ -24,10 +24,9 @@ public:
                                         std::unique_ptr<CommonGraph> replaced,
                                         std::string& whyNot) override;
     /**
-     * kernels/tensorTile.cu.  Tensor cores before compute capability 8.0 know neither TF32 nor
-     * products of 16 terms.
+     * Tensor cores before compute capability 8.0 know neither TF32 nor products of 16 terms.
      */
-    const char* getTensorText() const override;
+    const CommonTensorTexts* getTensorTexts() const override;
 protected:
     /**
      * Divisions, square roots, exponentials and the smallest numbers keep IEEE's or nearly IEEE's

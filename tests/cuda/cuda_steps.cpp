@@ -14,13 +14,14 @@
  *   painn-derivative the same with the derivative by the scale parameter
  *   painn-student    filters as tables, vectors mixed by a 3x3 matrix
  *   painn-medium     too many atoms for fused kernels, too few for cells
+ *   painn-medium-split, -tf32, painn-student-split    the same with node kernels on tensor cores
  *   painn-large      thousands of atoms
  *   aimnet2          MLFFForce alone, DSF and dispersion, periodic
  *   aimnet2-open, -ewald, -pme, -large    other sums of charges; open: dense
- *   aimnet2-split, -tf32                  dense layers on tensor cores; the last steps are behind
- *                                         an operand outside the range of halves
+ *   aimnet2-split, -tf32                  dense layers on tensor cores
  *   solvent          a NonbondedForce, periodic
  *   painn-solvent    the same and an MLFFForce on some of the particles
+ * With tensor cores, the last steps are behind an operand outside the range of halves.
  * Models are those of full_size.py in MLFF_SHARED, or small ones, where they are not.
  */
 #include "MLFFTestSupport.h"
@@ -250,9 +251,11 @@ static void runPaiNN(const string& precision) {
     runAlone("two-painn", precision, box);
     runAlone("painn-open", precision, solute);
     runAlone("painn-derivative", precision, solute);
-    runAlone("painn-student", precision,
-             withModel(testData("student-16x2.box_triclinic"), "student-128x3"));
-    runAlone("painn-medium", precision, enlarge(box, 140));
+    const Golden student = withModel(testData("student-16x2.box_triclinic"), "student-128x3");
+    runAlone("painn-student", precision, student);
+    for (const char* name : {"painn-medium", "painn-medium-split", "painn-medium-tf32"})
+        runAlone(name, precision, enlarge(box, 140));
+    runAlone("painn-student-split", precision, enlarge(student, 140));
     runAlone("painn-large", precision, enlarge(box));
     runInSolvent("painn-solvent", precision, solute, true);
 }

@@ -10,7 +10,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 PLATFORMS = os.path.join(FOLDER, "..", "..", "platforms")
 TEXTS = [os.path.join(FOLDER, "shim", "dialect.h"),
          *(os.path.join(PLATFORMS, *name.split("/")) for name in (
-             "common/kernels/support.cc", "cuda/kernels/tensorTile.cu", "common/kernels/dense.cc",
+             "common/kernels/support.cc", "cuda/kernels/tensor.cu", "cuda/kernels/tensorTile.cu", "common/kernels/dense.cc",
              "common/kernels/aimnet2.cc", "common/kernels/aimnet2Dense.cc"))]
 DEFINES = {"A": 16, "G": 16, "C": 12, "Q": 1, "CHARGE_EPSILON": "1e-6f", "DENSE_THREADS": 256,
            "SQRT_HALF": "0.70710678f", "INV_SQRT_2PI": "0.39894228f"}

@@ -215,14 +215,33 @@ static void testManyAtoms() {
     }
 }
 
+/* More than any device has multiprocessors. */
+enum { UNFUSED_ATOMS = 200 };
+
+/* A molecule so many times over that there are at least so many atoms; each time is a region. */
+static Golden asRegions(const Golden& g, int numAtoms) {
+    Golden many = g;
+    for (int r = 0; many.size() < numAtoms || r == 0; r++)
+        for (int i = 0; i < g.size(); i++) {
+            many.region.push_back(r);
+            if (r > 0) {
+                many.numbers.push_back(g.numbers[i]);
+                many.positions.push_back(g.positions[i]);
+                many.forces.push_back(g.forces[i]);
+            }
+        }
+    many.energy *= many.size()/g.size();
+    many.charge.assign(many.size()/g.size(), 0);
+    many.spin.assign(many.size()/g.size(), 1);
+    return many;
+}
+
 /*
- * A molecule so many times over that each time is a region, and that rows are more than
- * multiprocessors: kernels of PaiNN that are not fused, in every form of the model. Few atoms take
- * fused ones: all goldens do on PoCL but those of hundreds of atoms. Sanitizers watch the host, for
- * which models are alike: two of them serve there, since PoCL takes long to compile.
+ * More rows than multiprocessors: kernels of PaiNN that are not fused, in every form of the model.
+ * Few atoms take fused ones: all goldens do on PoCL but those of hundreds of atoms. Sanitizers watch
+ * the host, for which models are alike: two of them serve there, since PoCL takes long to compile.
  */
 static void testManyRegions() {
-    const int ATOMS = 200;
     int left = 1000;
 #ifdef __SANITIZE_ADDRESS__
     left = 2;
@@ -234,19 +253,7 @@ static void testManyRegions() {
             continue;
         if (left-- == 0)
             break;
-        Golden many = g;
-        for (int r = 0; many.size() < ATOMS; r++)
-            for (int i = 0; i < g.size(); i++) {
-                many.region.push_back(r);
-                if (r > 0) {
-                    many.numbers.push_back(g.numbers[i]);
-                    many.positions.push_back(g.positions[i]);
-                    many.forces.push_back(g.forces[i]);
-                }
-            }
-        many.energy *= many.size()/g.size();
-        many.charge.assign(many.size()/g.size(), 0);
-        many.spin.assign(many.size()/g.size(), 1);
+        const Golden many = asRegions(g, UNFUSED_ATOMS);
         System system;
         addParticles(system, many);
         system.addForce(makeForce(many));

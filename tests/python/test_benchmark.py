@@ -281,14 +281,16 @@ def test_molecules(name, atoms):
 
 
 def test_matrix_precisions(tmp_path):
-    """A contender each, but where they mean nothing: other platforms, PaiNN."""
+    """A contender each, but where they mean nothing: other platforms, PaiNN of few atoms."""
     benchmark = benchmarkCli.Benchmark.__new__(benchmarkCli.Benchmark)
     benchmark.args = type("Args", (), {"matrix_precision": ["Full", "TF32"]})
     aimnet2, painn = (models.findModel(name, None, str(tmp_path))
                       for name in ("aimnet2", "painn-128x3"))
-    assert benchmark._matrixPrecisions("CUDA", aimnet2) == ["Full", "TF32"]
-    assert benchmark._matrixPrecisions("CUDA", painn) == ["Full"]
-    assert benchmark._matrixPrecisions("OpenCL", aimnet2) == ["Full"]
+    few, many = (type("System", (), {"size": size}) for size in (45, 192))
+    for model, system, expected in ((aimnet2, few, ["Full", "TF32"]), (painn, few, ["Full"]),
+                                    (painn, many, ["Full", "TF32"])):
+        assert benchmark._matrixPrecisions("CUDA", model, system) == expected
+        assert benchmark._matrixPrecisions("OpenCL", model, system) == ["Full"]
     for name in benchmarkCli.MATRIX_PRECISIONS:
         assert isinstance(getattr(MLFFForce, name), int)
 
@@ -401,19 +403,22 @@ def test_left_out(contender, reason):
 
 
 def test_sweep_ends(capsys):
-    """A contender is not tried above a size where it failed; with none left the model is done."""
+    """A contender is not tried above a size where it failed; with none left the model is done. Some
+    are there from a size on."""
     tried = []
 
     class Benchmark:
-        args = type("Args", (), {"quick": True, "max_atoms": 200, "minutes": None})
+        args = type("Args", (), {"quick": True, "max_atoms": 200, "minutes": None,
+                                 "platforms": ["CUDA"]})
         result = {"cases": []}
         models = [type("Model", (), {"name": "m", "weights": "file"})]
         compiledWorker = contextlib.nullcontext
 
-        def case(self, model, system, compiled, plan, wanted, overhead):
-            names = [n for n in ("CUDA", "torch") if wanted is None or n in wanted]
+        def case(self, model, system, compiled, plan, without, overhead):
+            there = ("CUDA", "CUDA TF32", "torch") if system.size == 50 else ("CUDA", "torch")
+            names = [n for n in there if n not in without]
             tried.append((system.size, names))
-            limits = {"CUDA": 60, "torch": 30}
+            limits = {"CUDA": 60, "CUDA TF32": 60, "torch": 30}
             ok = {"status": "ok", "forces": {"p50_ms": 1.0}, "gflops": 1.0, "memory_mb": 10,
                   "memory_import_mb": 5, "step": {"p50_ms": 1.0, "p95_ms": 1.0, "ns_per_day": 1.0}}
             failed = {"status": "failed", "message": "CUDA out of memory"}
@@ -422,8 +427,8 @@ def test_sweep_ends(capsys):
 
     found = sweep.Sweep(Benchmark())
     found.run()
-    assert tried == [(12, ["CUDA", "torch"]), (24, ["CUDA", "torch"]), (50, ["CUDA", "torch"]),
-                     (102, ["CUDA"])]
+    assert tried == [(12, ["CUDA", "torch"]), (24, ["CUDA", "torch"]),
+                     (50, ["CUDA", "CUDA TF32", "torch"]), (102, ["CUDA"])]
     last = Benchmark.result["cases"][-1]["contenders"]
     assert [c["status"] for c in last] == ["out of memory"]
     assert [(o["contender"], o["from_atoms"]) for o in Benchmark.result["sweep"]["left_out"]] == [

@@ -21,6 +21,8 @@
  *                  of 4: names ending in _T are [in][out], for the forward pass, the others
  *                  [out][in].
  *                  MIX is both matrices, V first
+ *   TENSOR_PAIRS   if defined, tensor cores compute the layers' products (tensorRows.cu), of 16
+ *                  rows, from weights in their own order; those of the readout stay here
  *
  * Element k of an input stands at in[k*QUARTERS], so that columns of a row are apart by QUARTERS.
  * A thread owns features LOCAL_ID, LOCAL_ID+OUT_COLUMNS ...: what it writes of them between two
@@ -40,6 +42,17 @@
 #else
 #define rows real4
 #define make_rows(f, x) make_real4(f((x).x), f((x).y), f((x).z), f((x).w))
+#endif
+
+/* What computes the products of a layer, and vectors that it takes at once. */
+#ifdef TENSOR_PAIRS
+#define painnLayer painnTensor
+#define MIX_VECTORS 1
+#define MIX_APART FEATURES
+#else
+#define painnLayer painnLinear
+#define MIX_VECTORS 3
+#define MIX_APART (FEATURES*FEATURES)
 #endif
 
 /* Weights that a thread reads at once, and what it sums of them. */
@@ -236,7 +249,7 @@ DEVICE void painnHidden(int inputs, GLOBAL const real* RESTRICT w, GLOBAL const 
     for (int f0 = 0; f0 < FEATURES; f0 += OUT_COLUMNS) {
         int f = painnOwn(f0, FEATURES);
         rows sum[QUARTERS];
-        painnLinear(1, 1, inputs, w, FEATURES, 0, f0, FEATURES, in, 0, sum, join);
+        painnLayer(1, 1, inputs, w, FEATURES, 0, f0, FEATURES, in, 0, sum, join);
         if (f >= 0)
             for (int q = 0; q < QUARTERS; q++) {
                 rows h = sum[q]+painnSpread(bias[f]);
@@ -254,7 +267,7 @@ DEVICE void painnHiddenBackward(int inputs, GLOBAL const real* RESTRICT w,
     for (int f0 = 0; f0 < FEATURES; f0 += OUT_COLUMNS) {
         int f = painnOwn(f0, FEATURES);
         rows sum[QUARTERS];
-        painnLinear(1, 1, inputs, w, FEATURES, 0, f0, FEATURES, in, 0, sum, join);
+        painnLayer(1, 1, inputs, w, FEATURES, 0, f0, FEATURES, in, 0, sum, join);
         if (f >= 0)
             for (int q = 0; q < QUARTERS; q++)
                 out[f*QUARTERS+q] =
@@ -274,7 +287,7 @@ DEVICE void painnContext(GLOBAL const real* RESTRICT weights, ROOM_ARG rows* in,
     for (int f0 = 0; f0 < FEATURES; f0 += OUT_COLUMNS) {
         int f = painnOwn(f0, FEATURES);
         rows sum[3*QUARTERS];
-        painnLinear(3, 1, FEATURES, weights+CTX_W1_T, 3*FEATURES, FEATURES, f0, FEATURES, hiddenOut,
+        painnLayer(3, 1, FEATURES, weights+CTX_W1_T, 3*FEATURES, FEATURES, f0, FEATURES, hiddenOut,
             0, sum, join);
         if (f >= 0) {
 #pragma unroll
@@ -296,8 +309,33 @@ DEVICE void painnContext(GLOBAL const real* RESTRICT weights, ROOM_ARG rows* in,
 #define PAINN_MIX_T(m, v0, v1, v2) ((m)[0]*(v0)+(m)[3]*(v1)+(m)[6]*(v2))
 #endif
 
+#ifdef CHANNEL
+/* p and q, of the vectors at in, of the thread's feature; square: |p|^2 is added. */
+DEVICE void painnMix(GLOBAL const real* RESTRICT weights, STATE_ARG real* pq,
+        ROOM_ARG const rows* in, int f, int f0, rows* square, int base, int n,
+        LOCAL_ARG part* join) {
+    for (int a0 = 0; a0 < 3; a0 += MIX_VECTORS) {
+        rows p[2*MIX_VECTORS*QUARTERS];
+        painnLayer(2, MIX_VECTORS, FEATURES, weights+MIX_T, FEATURES, MIX_APART, f0, FEATURES,
+            in+a0*FEATURES*QUARTERS, FEATURES, p, join);
+        if (f >= 0) {
+#pragma unroll
+            for (int a = 0; a < MIX_VECTORS; a++)
+#pragma unroll
+                for (int q = 0; q < QUARTERS; q++) {
+                    rows own = p[a*QUARTERS+q];
+                    painnStore(pq+(a0+a)*FEATURES+f, 6*FEATURES, base+4*q, n, own);
+                    painnStore(pq+(3+a0+a)*FEATURES+f, 6*FEATURES, base+4*q, n,
+                        p[(MIX_VECTORS+a)*QUARTERS+q]);
+                    square[q] = square[q]+own*own;
+                }
+        }
+    }
+}
+#endif
+
 /*
- * c = [s; n] at in+3F, from s and v after the messages; p and q to mixed [row][p, q][3][F]
+ * c = [s; n] at in+3F, from s and v after the messages; p and q to pq [row][p, q][3][F]
  * (channel; otherwise p is v).
  */
 DEVICE void painnNorm(GLOBAL const real* RESTRICT weights, STATE_ARG const real* s,
@@ -310,31 +348,26 @@ DEVICE void painnNorm(GLOBAL const real* RESTRICT weights, STATE_ARG const real*
 #endif
     for (int f0 = 0; f0 < FEATURES; f0 += OUT_COLUMNS) {
         int f = painnOwn(f0, FEATURES);
-        rows p[6*QUARTERS];
+        rows square[QUARTERS];
+#pragma unroll
+        for (int q = 0; q < QUARTERS; q++)
+            square[q] = painnSpread(0);
 #ifdef CHANNEL
-        painnLinear(2, 3, FEATURES, weights+MIX_T, FEATURES, FEATURES*FEATURES, f0, FEATURES, in,
-            FEATURES, p, join);
-        if (f >= 0) {
-#pragma unroll
-            for (int a = 0; a < 6; a++)
-#pragma unroll
-                for (int q = 0; q < QUARTERS; q++)
-                    painnStore(pq+a*FEATURES+f, 6*FEATURES, base+4*q, n, p[a*QUARTERS+q]);
-        }
+        painnMix(weights, pq, in, f, f0, square, base, n, join);
 #else
         if (f >= 0)
             for (int a = 0; a < 3; a++)
-                for (int q = 0; q < QUARTERS; q++)
-                    p[a*QUARTERS+q] = painnLoad(vMid+a*FEATURES+f, 3*FEATURES, base+4*q, n);
+                for (int q = 0; q < QUARTERS; q++) {
+                    rows p = painnLoad(vMid+a*FEATURES+f, 3*FEATURES, base+4*q, n);
+                    square[q] = square[q]+p*p;
+                }
 #endif
-        if (f >= 0) {
+        if (f >= 0)
 #pragma unroll
             for (int q = 0; q < QUARTERS; q++) {
-                rows p0 = p[q], p1 = p[QUARTERS+q], p2 = p[2*QUARTERS+q];
                 c[f*QUARTERS+q] = painnLoad(s+f, FEATURES, base+4*q, n);
-                c[(FEATURES+f)*QUARTERS+q] = painnLength(p0*p0+p1*p1+p2*p2);
+                c[(FEATURES+f)*QUARTERS+q] = painnLength(square[q]);
             }
-        }
         SYNC_THREADS;
     }
 }
@@ -357,7 +390,7 @@ DEVICE void painnUpdate(const int last, GLOBAL const real* RESTRICT weights,
         int f = painnOwn(f0, FEATURES);
         GLOBAL const real* bias = weights+UPD_B1+f;
         rows y[3*QUARTERS];
-        painnLinear(3, 1, FEATURES, weights+UPD_W1_T, 3*FEATURES, FEATURES, f0, FEATURES, in, 0, y,
+        painnLayer(3, 1, FEATURES, weights+UPD_W1_T, 3*FEATURES, FEATURES, f0, FEATURES, in, 0, y,
             join);
         if (f >= 0) {
 #pragma unroll
@@ -406,22 +439,23 @@ DEVICE void painnUpdate(const int last, GLOBAL const real* RESTRICT weights,
 DEVICE void painnUpdateBackwardY(const int last, GLOBAL const real* RESTRICT weights,
         STATE_ARG const real* vMid, STATE_ARG const real* pq, rows gs, STATE_ARG const real* gv,
         int gvWidth, ROOM_ARG rows* in, int f, int q, int row, int n) {
+#ifdef CHANNEL
+    rows gradY1 = painnSpread(0), product = gradY1;
+    for (int a = 0; a < 3; a++) {
+        rows q_a = painnLoad(pq+(3+a)*FEATURES+f, 6*FEATURES, row, n);
+        product = product+q_a*painnLoad(pq+a*FEATURES+f, 6*FEATURES, row, n);
+        if (!last)
+            gradY1 = gradY1+q_a*painnLoad(gv+a*FEATURES+f, gvWidth, row, n);
+    }
+    in[(FEATURES+f)*QUARTERS+q] = gradY1;
+    in[(2*FEATURES+f)*QUARTERS+q] = gs*product;
+#else
     rows g0 = painnSpread(0), g1 = g0, g2 = g0;
     if (!last) {
         g0 = painnLoad(gv+f, gvWidth, row, n);
         g1 = painnLoad(gv+FEATURES+f, gvWidth, row, n);
         g2 = painnLoad(gv+2*FEATURES+f, gvWidth, row, n);
     }
-#ifdef CHANNEL
-    rows p0 = painnLoad(pq+f, 6*FEATURES, row, n);
-    rows p1 = painnLoad(pq+FEATURES+f, 6*FEATURES, row, n);
-    rows p2 = painnLoad(pq+2*FEATURES+f, 6*FEATURES, row, n);
-    rows q0 = painnLoad(pq+3*FEATURES+f, 6*FEATURES, row, n);
-    rows q1 = painnLoad(pq+4*FEATURES+f, 6*FEATURES, row, n);
-    rows q2 = painnLoad(pq+5*FEATURES+f, 6*FEATURES, row, n);
-    in[(FEATURES+f)*QUARTERS+q] = g0*q0+g1*q1+g2*q2;
-    in[(2*FEATURES+f)*QUARTERS+q] = gs*(p0*q0+p1*q1+p2*q2);
-#else
     GLOBAL const real* m = weights+MIX_M;
     rows v0 = painnLoad(vMid+f, 3*FEATURES, row, n);
     rows v1 = painnLoad(vMid+FEATURES+f, 3*FEATURES, row, n);
@@ -441,33 +475,33 @@ DEVICE void painnUpdateBackwardY(const int last, GLOBAL const real* RESTRICT wei
  */
 DEVICE void painnUpdateBackwardV(const int last, GLOBAL const real* RESTRICT weights,
         STATE_ARG const real* vMid, STATE_ARG const real* pq, STATE_ARG const real* gate, rows gs,
-        rows gn, STATE_ARG const real* gvOld, int gvWidth, STATE_ARG real* gv,
-        ROOM_ARG rows* in, int f,
-        int q, int row, int n) {
+        rows gn, STATE_ARG const real* gvOld, int gvWidth, STATE_ARG real* gv, ROOM_ARG rows* in,
+        int f, int q, int row, int n) {
+    rows y1 = painnLoad(gate+f, 2*FEATURES, row, n);
+    rows y2 = painnLoad(gate+FEATURES+f, 2*FEATURES, row, n);
+#ifdef CHANNEL
+    rows square = painnSpread(0), gt = gs*y2;
+    for (int a = 0; a < 3; a++) {
+        rows p = painnLoad(pq+a*FEATURES+f, 6*FEATURES, row, n);
+        square = square+p*p;
+    }
+    rows over = painnRatio(gn, painnLength(square));
+    /* p is read again: to keep it takes too many registers */
+    for (int a = 0; a < 3; a++) {
+        rows p = painnLoad(pq+a*FEATURES+f, 6*FEATURES, row, n);
+        rows gradP = gt*painnLoad(pq+(3+a)*FEATURES+f, 6*FEATURES, row, n)+over*p, gradQ = gt*p;
+        if (!last)
+            gradQ = gradQ+y1*painnLoad(gvOld+a*FEATURES+f, gvWidth, row, n);
+        in[(2*a*FEATURES+f)*QUARTERS+q] = gradP;
+        in[((2*a+1)*FEATURES+f)*QUARTERS+q] = gradQ;
+    }
+#else
     rows g0 = painnSpread(0), g1 = g0, g2 = g0;
     if (!last) {
         g0 = painnLoad(gvOld+f, gvWidth, row, n);
         g1 = painnLoad(gvOld+FEATURES+f, gvWidth, row, n);
         g2 = painnLoad(gvOld+2*FEATURES+f, gvWidth, row, n);
     }
-    rows y1 = painnLoad(gate+f, 2*FEATURES, row, n);
-    rows y2 = painnLoad(gate+FEATURES+f, 2*FEATURES, row, n);
-#ifdef CHANNEL
-    rows p0 = painnLoad(pq+f, 6*FEATURES, row, n);
-    rows p1 = painnLoad(pq+FEATURES+f, 6*FEATURES, row, n);
-    rows p2 = painnLoad(pq+2*FEATURES+f, 6*FEATURES, row, n);
-    rows q0 = painnLoad(pq+3*FEATURES+f, 6*FEATURES, row, n);
-    rows q1 = painnLoad(pq+4*FEATURES+f, 6*FEATURES, row, n);
-    rows q2 = painnLoad(pq+5*FEATURES+f, 6*FEATURES, row, n);
-    rows over = painnRatio(gn, painnLength(p0*p0+p1*p1+p2*p2));
-    rows gt = gs*y2;
-    in[f*QUARTERS+q] = gt*q0+over*p0;
-    in[(2*FEATURES+f)*QUARTERS+q] = gt*q1+over*p1;
-    in[(4*FEATURES+f)*QUARTERS+q] = gt*q2+over*p2;
-    in[(FEATURES+f)*QUARTERS+q] = gt*p0+y1*g0;
-    in[(3*FEATURES+f)*QUARTERS+q] = gt*p1+y1*g1;
-    in[(5*FEATURES+f)*QUARTERS+q] = gt*p2+y1*g2;
-#else
     GLOBAL const real* m = weights+MIX_M;
     rows v0 = painnLoad(vMid+f, 3*FEATURES, row, n);
     rows v1 = painnLoad(vMid+FEATURES+f, 3*FEATURES, row, n);
@@ -488,19 +522,21 @@ DEVICE void painnMixBackward(const int last, GLOBAL const real* RESTRICT weights
         int base, int n, LOCAL_ARG part* join) {
     for (int f0 = 0; f0 < FEATURES; f0 += OUT_COLUMNS) {
         int f = painnOwn(f0, FEATURES);
-        rows sum[3*QUARTERS];
-        painnLinear(1, 3, 2*FEATURES, weights+MIX, FEATURES, 0, f0, FEATURES, in, 2*FEATURES, sum,
-            join);
-        if (f >= 0) {
+        for (int a0 = 0; a0 < 3; a0 += MIX_VECTORS) {
+            rows sum[MIX_VECTORS*QUARTERS];
+            painnLayer(1, MIX_VECTORS, 2*FEATURES, weights+MIX, FEATURES, 0, f0, FEATURES,
+                in+a0*2*FEATURES*QUARTERS, 2*FEATURES, sum, join);
+            if (f >= 0) {
 #pragma unroll
-            for (int a = 0; a < 3; a++)
+                for (int a = 0; a < MIX_VECTORS; a++)
 #pragma unroll
-                for (int q = 0; q < QUARTERS; q++) {
-                    rows value = sum[a*QUARTERS+q];
-                    if (!last)
-                        value = value+painnLoad(gvOld+a*FEATURES+f, gvWidth, base+4*q, n);
-                    painnStore(gv+a*FEATURES+f, 3*FEATURES, base+4*q, n, value);
-                }
+                    for (int q = 0; q < QUARTERS; q++) {
+                        rows value = sum[a*QUARTERS+q];
+                        if (!last)
+                            value = value+painnLoad(gvOld+(a0+a)*FEATURES+f, gvWidth, base+4*q, n);
+                        painnStore(gv+(a0+a)*FEATURES+f, 3*FEATURES, base+4*q, n, value);
+                    }
+            }
         }
         SYNC_THREADS;
     }
@@ -520,7 +556,7 @@ DEVICE void painnUpdateBackward(const int last, GLOBAL const real* RESTRICT weig
     for (int f0 = 0; f0 < FEATURES; f0 += OUT_COLUMNS) {
         int f = painnOwn(f0, FEATURES);
         rows sum[2*QUARTERS];
-        painnLinear(2, 1, FEATURES, weights+UPD_W0, 2*FEATURES, FEATURES, f0, FEATURES, gradHidden,
+        painnLayer(2, 1, FEATURES, weights+UPD_W0, 2*FEATURES, FEATURES, f0, FEATURES, gradHidden,
             0, sum, join);
         if (f >= 0) {
 #pragma unroll
@@ -704,7 +740,7 @@ DEVICE void painnNodeBackward(GLOBAL const real* RESTRICT own, GLOBAL const real
         int f = painnOwn(f0, FEATURES);
         rows sum[QUARTERS];
 #ifdef CONTEXT
-        painnLinear(1, 1, FEATURES, next+CTX_W0, FEATURES, 0, f0, FEATURES, gradHidden, 0, sum,
+        painnLayer(1, 1, FEATURES, next+CTX_W0, FEATURES, 0, f0, FEATURES, gradHidden, 0, sum,
             join);
 #else
         if (f >= 0)
@@ -729,6 +765,17 @@ DEVICE void painnNodeBackward(GLOBAL const real* RESTRICT own, GLOBAL const real
 
 #ifndef FUSED
 
+/* Ordinary arithmetic has no range to watch. */
+#ifndef TENSOR_PAIRS
+#define NODE_BOUNDS
+
+DEVICE void painnWatchRange(LOCAL_ARG part* join) {
+}
+
+DEVICE void painnReportRange(LOCAL_ARG part* join, GLOBAL int* RESTRICT status) {
+}
+#endif
+
 #ifdef WIDE
 #define PAINN_ROOM GLOBAL rows* in = scratch+(size_t) GROUP_ID*ROOM;
 #else
@@ -736,19 +783,21 @@ DEVICE void painnNodeBackward(GLOBAL const real* RESTRICT own, GLOBAL const real
 #endif
 
 /* painnNode() of all rows; layer, next: sets of weights. */
-KERNEL void mlffPainnNode(GLOBAL const real* RESTRICT weights, int layer, int next,
+KERNEL NODE_BOUNDS void mlffPainnNode(GLOBAL const real* RESTRICT weights, int layer, int next,
         GLOBAL real* RESTRICT s, GLOBAL const real* RESTRICT vMid, GLOBAL real* RESTRICT pq,
         GLOBAL real* RESTRICT hidden, GLOBAL real* RESTRICT gate, GLOBAL real* RESTRICT vOut,
-        GLOBAL real* RESTRICT xHidden, GLOBAL real* RESTRICT x, GLOBAL rows* RESTRICT scratch,
-        int n) {
+        GLOBAL real* RESTRICT xHidden, GLOBAL real* RESTRICT x, GLOBAL int* RESTRICT status,
+        GLOBAL rows* RESTRICT scratch, int n) {
     PAINN_ROOM
     LOCAL part join[JOIN];
+    painnWatchRange(join);
     for (int base = GROUP_ID*ROWS; base < n; base += NUM_GROUPS*ROWS)
         painnNode(weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, s, vMid, pq,
             hidden, gate, vOut, xHidden, x, in, base, n, join);
+    painnReportRange(join, status);
 }
 
-KERNEL void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, int layer,
+KERNEL NODE_BOUNDS void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, int layer,
         GLOBAL const int* RESTRICT plan, GLOBAL const real* RESTRICT readout,
         GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid, GLOBAL real* RESTRICT pq,
         GLOBAL real* RESTRICT hidden, GLOBAL real* RESTRICT gate,
@@ -757,21 +806,26 @@ KERNEL void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, int layer,
         int forces) {
     PAINN_ROOM
     LOCAL part join[JOIN];
+    painnWatchRange(join);
     for (int base = GROUP_ID*ROWS; base < n; base += NUM_GROUPS*ROWS)
         painnNodeLast(weights+(size_t) layer*WEIGHTS, plan, readout, s, vMid, pq, hidden, gate,
             readoutHidden, energies, status, in, base, base, n, scale, forces, join);
+    painnReportRange(join, status);
 }
 
-KERNEL void mlffPainnNodeBackward(GLOBAL const real* RESTRICT weights, int layer, int next,
+KERNEL NODE_BOUNDS void mlffPainnNodeBackward(GLOBAL const real* RESTRICT weights, int layer, int next,
         GLOBAL const real* RESTRICT vMid, GLOBAL const real* RESTRICT pq,
         GLOBAL const real* RESTRICT hidden, GLOBAL const real* RESTRICT gate,
         GLOBAL const real* RESTRICT xHidden, GLOBAL const real* RESTRICT sent,
-        GLOBAL real* RESTRICT gs, GLOBAL real* RESTRICT gv, GLOBAL rows* RESTRICT scratch, int n) {
+        GLOBAL real* RESTRICT gs, GLOBAL real* RESTRICT gv, GLOBAL int* RESTRICT status,
+        GLOBAL rows* RESTRICT scratch, int n) {
     PAINN_ROOM
     LOCAL part join[JOIN];
+    painnWatchRange(join);
     for (int base = GROUP_ID*ROWS; base < n; base += NUM_GROUPS*ROWS)
         painnNodeBackward(weights+(size_t) layer*WEIGHTS, weights+(size_t) next*WEIGHTS, vMid, pq,
             hidden, gate, xHidden, sent, gs, gv, in, base, n, join);
+    painnReportRange(join, status);
 }
 
 #endif

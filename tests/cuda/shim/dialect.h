@@ -1,7 +1,7 @@
 /*
  * What OpenMM's CUDA platform puts before a kernel in single precision, as far as our kernels for
  * CUDA alone use it. For kernels that are compiled without OpenMM: by the shim, or by CUDA's
- * compiler to see what it makes of them.
+ * compiler to see what it makes of them. With SHIM_DOUBLE in double precision, scalars only.
  */
 #ifndef KERNEL
 #define KERNEL extern "C" __global__
@@ -19,6 +19,13 @@
 
 typedef long long mm_long;
 typedef unsigned long long mm_ulong;
+#ifdef SHIM_DOUBLE
+typedef double real;
+typedef double4 real4;
+#define make_real4 make_double4
+#define SQRT sqrt
+#define EXP exp
+#else
 typedef float real;
 typedef float2 real2;
 typedef float4 real4;
@@ -27,6 +34,7 @@ typedef float4 real4;
 #define SQRT sqrtf
 #define EXP expf
 #define ERF erff
+#endif
 
 #define EXACT_DOUBLE
 
@@ -36,4 +44,16 @@ DEVICE inline float4 operator*(float a, float4 b) {
 
 DEVICE inline void operator+=(float4& a, float4 b) {
     a = make_float4(a.x+b.x, a.y+b.y, a.z+b.z, a.w+b.w);
+}
+
+DEVICE inline float4 operator*(float4 a, float b) {
+    return b*a;
+}
+
+DEVICE inline float4 operator*(float4 a, float4 b) {
+    return make_float4(a.x*b.x, a.y*b.y, a.z*b.z, a.w*b.w);
+}
+
+DEVICE inline float4 operator+(float4 a, float4 b) {
+    return make_float4(a.x+b.x, a.y+b.y, a.z+b.z, a.w+b.w);
 }

@@ -21,6 +21,7 @@
 #include "dialect.h"
 #include "support.cc"
 #ifdef TENSOR_PAIRS
+#include "tensor.cu"
 #include "tensorTile.cu"
 #else
 #include "denseTile.cc"

@@ -49,6 +49,10 @@ inline float4 make_float4(float x, float y, float z, float w) {
     return {x, y, z, w};
 }
 
+inline double4 make_double4(double x, double y, double z, double w) {
+    return {x, y, z, w};
+}
+
 inline float __uint_as_float(unsigned int bits) {
     float value;
     std::memcpy(&value, &bits, sizeof(value));
@@ -80,7 +84,7 @@ template <class T> void atomicAdd(T* sum, T value) {
 /* Run a kernel's call, with its arguments bound, in blocks of so many threads: whole warps. */
 void launch(int numBlocks, int numThreads, const std::function<void()>& call);
 
-// --------------------------------------------------- the instructions of tensorTile.cu
+// --------------------------------------------------- the instructions of tensor.cu
 
 #define TENSOR_INSTRUCTIONS
 

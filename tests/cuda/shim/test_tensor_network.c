@@ -1,12 +1,17 @@
 /*
- * What the dense layers on tensor cores do to AIMNet2: the reference platform with its own layers,
- * in double, against the same with every layer, forward and reverse, by the kernels for CUDA on the
- * shim. The rest stays in double, so the differences are those of the layers alone.
+ * What dense layers on tensor cores do to a network: the reference platform with its own layers, in
+ * double, against the same with every layer, forward and reverse, by the kernels for CUDA on the
+ * shim. The rest stays in double, so the differences are those of the layers alone. (On a device,
+ * PaiNN's filters and readout stay in float: they are computed by the shim here.)
  *
- * On a small model, and on the published one with a molecule, where ../shared has them.
+ * On small models, and on the published ones with a molecule, where ../shared has them.
+ *
+ *   test_tensor_network [MOLECULE [MOLECULE]]    of the published AIMNet2 and of the PaiNN student
  */
 #include "aimnet2_run.h"
+#include "golden.h"
 #include "mlff_json.h"
+#include "reference_run.h"
 #include "tensor_dense.h"
 
 /* eV an atom; of the largest force. Pairs of halves must keep what single precision promises. */
@@ -32,37 +37,43 @@ static mlff_json *read_json(const char *variable, const char *file) {
     return json;
 }
 
-static void evaluate(const mlff_model *model, const aimnet2_system *system, aimnet2_run *run) {
-    CHECK_OK(aimnet2_open(run, model, (mlff_settings) {0}), run->err);
-    CHECK_OK(aimnet2_evaluate(run, system), run->err);
+/* ----------------------------------------------------------------------------- results -- */
+
+/* What a network says of a system. */
+typedef struct evaluation {
+    double energy, force[MAX_ATOMS][3];
+} evaluation;
+
+/* The same in double and by kernels in a mode, which have executed so many layers, or any number. */
+static void compare(const char *name, int m, int n_atoms, const evaluation *exact,
+                    const evaluation *found, int n_layers) {
+    double worst = 0, largest = 0, square = 0;
+    for (int i = 0; i < n_atoms; i++)
+        for (int b = 0; b < 3; b++) {
+            const double difference = fabs(found->force[i][b] - exact->force[i][b]);
+            worst = difference <= worst ? worst : difference;
+            largest = fmax(largest, fabs(exact->force[i][b]));
+            square += difference*difference;
+        }
+    const double energy = (found->energy - exact->energy)/n_atoms;
+    printf("%-20s%3d atoms, %-16s energy %.1e eV an atom, force %.1e eV/A at most, %.1e rms, of "
+           "%.1f\n", name, n_atoms, modes[m].name, energy, worst, sqrt(square/(3*n_atoms)), largest);
+    CHECK(n_layers == 0 ? tensor_dense_count() > 0 : tensor_dense_count() == n_layers);
+    CHECK(tensor_dense_out_of_range() == 0);
+    CHECK_NEAR(0, energy, modes[m].energy);
+    CHECK_NEAR(0, worst, fmax(modes[m].force*largest, modes[m].force));
 }
 
-static void compare(const char *name, const mlff_model *model, const aimnet2_system *system,
-                    int n_layers) {
-    aimnet2_run exact, run;
-    tensor_dense_set_mode(TENSOR_DENSE_DOUBLE);
-    evaluate(model, system, &exact);
-    for (int m = 0; m < 2; m++) {
-        tensor_dense_set_mode(modes[m].mode);
-        evaluate(model, system, &run);
-        double worst = 0, largest = 0, square = 0;
-        for (int i = 0; i < system->n_atoms; i++)
-            for (int b = 0; b < 3; b++) {
-                const double difference = run.force[i][b] - exact.force[i][b];
-                worst = fmax(worst, fabs(difference));
-                largest = fmax(largest, fabs(exact.force[i][b]));
-                square += difference*difference;
-            }
-        const double energy = (run.energy - exact.energy)/system->n_atoms;
-        printf("%-12s%3d atoms, %-16s energy %.1e eV an atom, force %.1e eV/A at most, %.1e rms, "
-               "of %.1f\n", name, system->n_atoms, modes[m].name, energy, worst,
-               sqrt(square/(3*system->n_atoms)), largest);
-        CHECK(tensor_dense_count() == 2*n_layers && tensor_dense_out_of_range() == 0);
-        CHECK_NEAR(0, energy, modes[m].energy);
-        CHECK_NEAR(0, worst, fmax(modes[m].force*largest, modes[m].force));
-        aimnet2_close(&run);
-    }
-    aimnet2_close(&exact);
+/* ----------------------------------------------------------------------------- AIMNet2 -- */
+
+static void evaluate_aimnet2(const mlff_model *model, const aimnet2_system *system,
+                             evaluation *result) {
+    aimnet2_run run;
+    CHECK_OK(aimnet2_open(&run, model, (mlff_settings) {0}), run.err);
+    CHECK_OK(aimnet2_evaluate(&run, system), run.err);
+    result->energy = run.energy;
+    memcpy(result->force, run.force, (size_t) system->n_atoms*sizeof *run.force);
+    aimnet2_close(&run);
 }
 
 /* An open system of one region. */
@@ -83,7 +94,14 @@ static void test_system(const char *name, const mlff_model *model, const mlff_js
     int n_layers = description->head.n_linear;
     for (int t = 0; t < MLFF_AIMNET2_PASSES; t++)
         n_layers += description->pass[t].n_linear;
-    compare(name, model, &system, n_layers);
+    evaluation exact, found;
+    tensor_dense_set_mode(TENSOR_DENSE_DOUBLE);
+    evaluate_aimnet2(model, &system, &exact);
+    for (int m = 0; m < 2; m++) {
+        tensor_dense_set_mode(modes[m].mode);
+        evaluate_aimnet2(model, &system, &found);
+        compare(name, m, system.n_atoms, &exact, &found, 2*n_layers);
+    }
 }
 
 static void test_small(void) {
@@ -116,8 +134,52 @@ static void test_published(const char *name) {
     mlff_model_free(model);
 }
 
+/* ------------------------------------------------------------------------------- PaiNN -- */
+
+/* model_path and golden_path: from strdup(), freed here. */
+static void test_painn(char *model_path, char *golden_path) {
+    golden g = {0};
+    reference_run run = {0};
+    evaluation exact, found;
+    CHECK(golden_read(golden_path, &g) && g.n_atoms <= MAX_ATOMS);
+    CHECK_OK(reference_open(&run, model_path), run.err);
+    for (int m = -1; m < 2; m++) {
+        tensor_dense_set_mode(m < 0 ? TENSOR_DENSE_DOUBLE : modes[m].mode);
+        CHECK_OK(reference_evaluate(&run, g.n_atoms, g.species, (const double (*)[3]) g.position,
+                                    NULL, g.periodic ? (const double (*)[3]) g.cell : NULL),
+                 run.err);
+        evaluation *result = m < 0 ? &exact : &found;
+        result->energy = run.energy;
+        memcpy(result->force, run.force, (size_t) g.n_atoms*sizeof *run.force);
+        if (m >= 0)
+            compare(g.system, m, g.n_atoms, &exact, &found, 0);
+    }
+    reference_close(&run);
+    golden_free(&g);
+    free(model_path);
+    free(golden_path);
+}
+
+static void test_painn_models(const char *molecule) {
+    char file[128];
+    test_painn(strdup(check_path("MLFF_MODELS", "painn-hcno-distilled.safetensors")),
+               strdup(check_path("MLFF_TEST_DATA",
+                                 "painn/painn-hcno-distilled.formamide_4water.txt")));
+    test_painn(strdup(check_path("MLFF_TEST_DATA", "painn/schnet-16x3.safetensors")),
+               strdup(check_path("MLFF_TEST_DATA", "painn/schnet-16x3.formamide_4water.txt")));
+    char *path = strdup(check_path("MLFF_SHARED", "models/painn-student-427k.safetensors"));
+    snprintf(file, sizeof file, "golden/painn/painn-student-427k.%s.txt", molecule);
+    if (check_file_exists(path))
+        test_painn(path, strdup(check_path("MLFF_SHARED", file)));
+    else {
+        printf("skipped: the student is not there\n");
+        free(path);
+    }
+}
+
 int main(int argc, char **argv) {
     test_small();
     test_published(argc > 1 ? argv[1] : "benzene");
+    test_painn_models(argc > 2 ? argv[2] : "benzene");
     return check_report("cuda.shim_network");
 }

@@ -23,6 +23,9 @@ QUICK_SIZES = (12, 192)
 REFERENCE = "Reference"
 TORCH = {"torch": "eager", "torch compiled": "compiled", "torch graph": "graph"}
 MATRIX_PRECISIONS = ("Full", "SplitHalf", "TF32")    # of MLFFForce
+# PaiNN's kernels for few atoms do without tensor cores: up to an atom a multiprocessor, and no
+# device has more than this.
+MOST_FUSED = 188
 CHECKED = 1000      # atoms up to which values are compared with Reference's; above, with CPU's
 # eV in one unit of a model file, as docs/model-file.md defines the units
 EV = {"eV": 1.0, "kcal/mol": 4.184/96.48533212331002, "kJ/mol": 1/96.48533212331002,
@@ -54,7 +57,7 @@ def register(subparsers):
     add("--platforms", nargs="+", metavar="P", default=["CPU", REFERENCE],
         help="OpenMM platforms (default: %(default)s); the first is what others are compared with")
     add("--matrix-precision", nargs="+", metavar="P", choices=MATRIX_PRECISIONS, default=["Full"],
-        help="how CUDA multiplies AIMNet2's matrices, one contender each, of: "
+        help="how CUDA multiplies matrices, one contender each, of: "
              + " ".join(MATRIX_PRECISIONS) + " (default: %(default)s)")
     add("--threads", type=int, metavar="N", help="of OpenMM, PyTorch and BLAS (default: all cores)")
     add("--no-torch", action="store_true", help="without PyTorch")
@@ -235,8 +238,8 @@ class Benchmark:
             if compiled:
                 compiled.close()
 
-    def case(self, model, system, compiled, plan, wanted=None, overhead=True):
-        """A case of the JSON; wanted: names of the contenders, all if None; overhead: whether
+    def case(self, model, system, compiled, plan, without=(), overhead=True):
+        """A case of the JSON; without: names of contenders that have no part; overhead: whether
         OpenMM's and Python's own part is measured."""
         pairs = countPairs(system, model.info["cutoff"])
         least, plain = countOperations(model.config, system.size, pairs)
@@ -247,7 +250,7 @@ class Benchmark:
                 "gbyte": 1e-9*countBytes(model.config, system.size, pairs),
                 "load_average": os.getloadavg()[0]}
         report.progress(f"{model.name}, {system.size} atoms")
-        contenders = self._contenders(model, system, compiled, wanted)
+        contenders = self._contenders(model, system, compiled, without)
         ours = [c for c in contenders if not c.request["torch"]]
         for contender in contenders:
             contender.open(plan)
@@ -283,21 +286,20 @@ class Benchmark:
         standard.check(plan)
         return standard
 
-    def _matrixPrecisions(self, platform, model):
+    def _matrixPrecisions(self, platform, model, system):
         """Those of --matrix-precision that mean something."""
-        if platform != "CUDA" or model.isPaiNN:
+        fused = model.isPaiNN and system.size <= MOST_FUSED
+        if platform != "CUDA" or fused:
             return ["Full"]
         return self.args.matrix_precision
 
-    def _contenders(self, model, system, compiled, wanted):
+    def _contenders(self, model, system, compiled, without):
         request = {"model": model.path, "threads": self.threads, **systemRequest(system)}
-        def isWanted(name):
-            return wanted is None or name in wanted
         contenders = []
         for platform in self.args.platforms:
-            for matrix in self._matrixPrecisions(platform, model):
+            for matrix in self._matrixPrecisions(platform, model, system):
                 name = platform if matrix == "Full" else f"{platform} {matrix}"
-                if isWanted(name):
+                if name not in without:
                     contenders.append(Contender(name, self._worker(), {
                         **request, "torch": False, "platform": platform, "matrix": matrix}))
         if not self.peers:
@@ -306,7 +308,7 @@ class Benchmark:
                        unit=EV[model.config.get("energy_unit", "eV")],
                        platform=self.devices[0] if self.torch_device == "cuda" else "CPU")
         for name, kind in TORCH.items():
-            if not isWanted(name) or kind == "compiled" and compiled is None:
+            if name in without or kind == "compiled" and compiled is None:
                 continue
             if kind != "graph" or self.torch_device == "cuda":
                 worker = compiled if kind == "compiled" else self._worker()

@@ -36,16 +36,14 @@ class Sweep:
 
     def _model(self, model, end):
         report.sweepHead(model)
-        wanted = None   # all
+        names, without = self.benchmark.args.platforms, set()
         with self.benchmark.compiledWorker() as compiled:
             for k, size in enumerate(self.sizes):
                 if time.monotonic() > end:
-                    self._leaveOut(model, wanted or self.benchmark.args.platforms, size,
-                                   "the time of --minutes is spent")
+                    self._leaveOut(model, names, size, "the time of --minutes is spent")
                     return
-                case = self.benchmark.case(model, sweepSystem(size), compiled, self.plan, wanted,
+                case = self.benchmark.case(model, sweepSystem(size), compiled, self.plan, without,
                                            overhead=False)
-                wanted = [contender["name"] for contender in case["contenders"]]
                 for contender in case["contenders"]:
                     perAtom(contender, case["atoms"])
                     if contender["status"] == "failed":
@@ -57,9 +55,11 @@ class Sweep:
                     for contender in case["contenders"]:
                         reason = self._tooLarge(contender, larger/case["atoms"])
                         if reason:
-                            wanted.remove(contender["name"])
+                            without.add(contender["name"])
                             self._leaveOut(model, [contender["name"]], larger, reason)
-                if not wanted:
+                names = [contender["name"] for contender in case["contenders"]
+                         if contender["name"] not in without]
+                if not names:
                     return
 
     def _leaveOut(self, model, names, size, reason):
