@@ -27,6 +27,12 @@ public:
      */
     virtual void launch() = 0;
     virtual int getNumNodes() const = 0;
+    /**
+     * Nodes that may begin before the one before them has ended: their kernels wait for it.
+     */
+    virtual int getNumProgrammatic() const {
+        return 0;
+    }
 };
 
 /**

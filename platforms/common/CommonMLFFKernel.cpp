@@ -498,8 +498,10 @@ void CommonCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info)
         info["graph_recordings"] = std::to_string(numRecordings);
         info["graph_launches"] = std::to_string(numGraphLaunches);
     }
-    if (recordings[1].graph)
+    if (recordings[1].graph) {
         info["graph_nodes"] = std::to_string(recordings[1].graph->getNumNodes());
+        info["graph_programmatic"] = std::to_string(recordings[1].graph->getNumProgrammatic());
+    }
     if (numRecordings > 0) {
         info["graph_recorded_for"] = whyRecorded;
         info["graph_recording_ms"] = std::to_string(recordingTime);

@@ -6,6 +6,7 @@
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/cuda/CudaProgram.h"
+#include <cstdlib>
 #include <cstring>
 
 namespace OpenMM {
@@ -26,7 +27,15 @@ using std::string;
 static const char* const COMPILER_FLAGS =
     "--fmad=true --ftz=false --prec-div=true --prec-sqrt=true";
 
-CudaDevice::CudaDevice(CudaContext& cu) : CommonDevice(cu), cu(cu) {
+// An experiment until a card has shown what it gains: MLFF_PROGRAMMATIC_EDGES=1, see
+// docs/profiling.md.
+static bool wantsProgrammatic(CudaContext& cu) {
+    const char* wanted = std::getenv("MLFF_PROGRAMMATIC_EDGES");
+    return wanted != nullptr && string(wanted) == "1" && cu.getComputeCapability() >= 9.0;
+}
+
+CudaDevice::CudaDevice(CudaContext& cu) : CommonDevice(cu), cu(cu),
+        programmatic(wantsProgrammatic(cu)) {
 }
 
 CudaDevice::~CudaDevice() {
@@ -42,7 +51,7 @@ std::unique_ptr<CommonGraph> CudaDevice::record(const std::function<void()>& que
         if (!recorder)
             recorder = cu.createQueue();
         if (!graph)
-            graph.reset(new CudaGraph(cu));
+            graph.reset(new CudaGraph(cu, programmatic));
         graph->record(recorder, queue);
     }
     catch (const std::exception& e) {
@@ -52,9 +61,24 @@ std::unique_ptr<CommonGraph> CudaDevice::record(const std::function<void()>& que
     return graph;
 }
 
+// Kernels that let the next one start and wait for the end of the one before, first of all.
+static string addWaits(const string& text) {
+    const string wait = "asm volatile(\"griddepcontrol.launch_dependents;\");"
+                        "asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");";
+    string all;
+    size_t done = 0;
+    for (size_t kernel; (kernel = text.find("\nKERNEL ", done)) != string::npos;) {
+        const size_t body = text.find('{', kernel)+1;
+        all += text.substr(done, body-done)+wait;
+        done = body;
+    }
+    return all+text.substr(done);
+}
+
 ComputeProgram CudaDevice::compileText(const string& text, const KernelDefines& defines) {
-    const CUmodule module = cu.createModule(CudaKernelSources::vectorOps+text, defines,
-                                            COMPILER_FLAGS);
+    const CUmodule module = cu.createModule(
+            CudaKernelSources::vectorOps+(programmatic ? addWaits(text) : text), defines,
+            COMPILER_FLAGS);
     return std::make_shared<CudaProgram>(cu, module);
 }
 

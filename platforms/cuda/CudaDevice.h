@@ -35,6 +35,7 @@ protected:
     ComputeProgram compileText(const std::string& text, const KernelDefines& defines) override;
 private:
     CudaContext& cu;
+    const bool programmatic;    // see CudaGraph
     ComputeQueue recorder;      // on which graphs are recorded; null until then
 };
 

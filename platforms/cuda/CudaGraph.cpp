@@ -2,6 +2,7 @@
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/cuda/CudaQueue.h"
+#include <vector>
 
 using namespace OpenMM;
 using std::string;
@@ -11,7 +12,8 @@ static void check(CUresult result, const char* what) {
         throw OpenMMException(string(what)+": "+CudaContext::getErrorString(result));
 }
 
-CudaGraph::CudaGraph(CudaContext& cu) : cu(cu), executable(nullptr), numNodes(0) {
+CudaGraph::CudaGraph(CudaContext& cu, bool programmatic) : cu(cu), programmatic(programmatic),
+        executable(nullptr), numNodes(0), numProgrammatic(0) {
 }
 
 CudaGraph::~CudaGraph() {
@@ -41,22 +43,69 @@ CUgraph CudaGraph::capture(const ComputeQueue& stream, const std::function<void(
     return graph;
 }
 
+// A function that drivers before CUDA 12.3 do not have.
+template <class Function> static Function findFunction(const char* name) {
+    void* found = nullptr;
+    check(cuGetProcAddress(name, &found, 12030, CU_GET_PROC_ADDRESS_DEFAULT, nullptr), name);
+    if (found == nullptr)
+        throw OpenMMException(string(name)+": the driver is older than CUDA 12.3");
+    return reinterpret_cast<Function>(found);
+}
+
+// From kernel to kernel; the first one waits for all that was queued before the graph.
+void CudaGraph::makeProgrammatic(CUgraph graph) {
+    const auto getEdges = findFunction<decltype(&cuGraphGetEdges_v2)>("cuGraphGetEdges");
+    const auto removeEdge =
+        findFunction<decltype(&cuGraphRemoveDependencies_v2)>("cuGraphRemoveDependencies");
+    const auto addEdge =
+        findFunction<decltype(&cuGraphAddDependencies_v2)>("cuGraphAddDependencies");
+    size_t count = 0;
+    check(getEdges(graph, nullptr, nullptr, nullptr, &count), "cuGraphGetEdges");
+    std::vector<CUgraphNode> from(count), to(count);
+    std::vector<CUgraphEdgeData> data(count);
+    check(getEdges(graph, from.data(), to.data(), data.data(), &count), "cuGraphGetEdges");
+    CUgraphEdgeData early = {};
+    early.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC;
+    early.type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC;
+    for (size_t k = 0; k < count; k++) {
+        CUgraphNodeType before, behind;
+        check(cuGraphNodeGetType(from[k], &before), "cuGraphNodeGetType");
+        check(cuGraphNodeGetType(to[k], &behind), "cuGraphNodeGetType");
+        if (before != CU_GRAPH_NODE_TYPE_KERNEL || behind != CU_GRAPH_NODE_TYPE_KERNEL)
+            continue;
+        check(removeEdge(graph, &from[k], &to[k], &data[k], 1), "cuGraphRemoveDependencies");
+        check(addEdge(graph, &from[k], &to[k], &early, 1), "cuGraphAddDependencies");
+        numProgrammatic++;
+    }
+}
+
+void CudaGraph::makeExecutable(CUgraph graph) {
+    size_t count = 0;
+    check(cuGraphGetNodes(graph, nullptr, &count), "cuGraphGetNodes");
+    numNodes = (int) count;
+    numProgrammatic = 0;
+    if (programmatic)
+        makeProgrammatic(graph);
+    if (executable != nullptr) {
+        CUgraphExecUpdateResultInfo info = {};
+        if (cuGraphExecUpdate(executable, graph, &info) == CUDA_SUCCESS)
+            return;
+        cuGraphExecDestroy(executable);
+        executable = nullptr;
+    }
+    check(cuGraphInstantiate(&executable, graph, 0), "cuGraphInstantiate");
+}
+
 void CudaGraph::record(const ComputeQueue& stream, const std::function<void()>& queue) {
     const CUgraph graph = capture(stream, queue);
-    size_t count = 0;
-    CUresult result = cuGraphGetNodes(graph, nullptr, &count);
-    numNodes = (int) count;
-    if (result == CUDA_SUCCESS && executable != nullptr) {
-        CUgraphExecUpdateResultInfo info = {};
-        if (cuGraphExecUpdate(executable, graph, &info) != CUDA_SUCCESS) {
-            cuGraphExecDestroy(executable);
-            executable = nullptr;
-        }
+    try {
+        makeExecutable(graph);
     }
-    if (result == CUDA_SUCCESS && executable == nullptr)
-        result = cuGraphInstantiate(&executable, graph, 0);
+    catch (...) {
+        cuGraphDestroy(graph);
+        throw;
+    }
     cuGraphDestroy(graph);
-    check(result, "cuGraphInstantiate");
 }
 
 void CudaGraph::launch() {
@@ -65,4 +114,8 @@ void CudaGraph::launch() {
 
 int CudaGraph::getNumNodes() const {
     return numNodes;
+}
+
+int CudaGraph::getNumProgrammatic() const {
+    return numProgrammatic;
 }

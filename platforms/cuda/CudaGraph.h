@@ -12,7 +12,13 @@ namespace OpenMM {
  */
 class CudaGraph : public CommonGraph {
 public:
-    explicit CudaGraph(CudaContext& cu);
+    /**
+     * @param programmatic    a kernel's blocks may start as soon as all blocks of the kernel before
+     *                        have started ("programmatic dependent launch"): the kernels wait by
+     *                        themselves for its end.  Takes compute capability 9.0 and a driver
+     *                        of CUDA 12.3.
+     */
+    CudaGraph(CudaContext& cu, bool programmatic);
     ~CudaGraph();
     /**
      * Record what a function queues.  Called once, or again, where the new record replaces the old
@@ -26,11 +32,15 @@ public:
     void record(const ComputeQueue& stream, const std::function<void()>& queue);
     void launch() override;
     int getNumNodes() const override;
+    int getNumProgrammatic() const override;
 private:
     CUgraph capture(const ComputeQueue& stream, const std::function<void()>& queue);
+    void makeProgrammatic(CUgraph graph);
+    void makeExecutable(CUgraph graph);
     CudaContext& cu;
+    const bool programmatic;
     CUgraphExec executable;
-    int numNodes;
+    int numNodes, numProgrammatic;
 };
 
 } // namespace OpenMM

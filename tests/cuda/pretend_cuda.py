@@ -328,8 +328,10 @@ def check_device(options, wheels, capability):
 def check_graphs(options, wheels, capability):
     """Problems: a graph makes the launches that are made without it, with the same arguments, in
     steps, between them and whatever changes; where nothing can be recorded, all goes on. The run
-    with graphs is that of check_device()."""
-    ways = {"without": {"MLFF_DEVICE_GRAPH": "0"}, "refused": {"PRETEND_CUDA_NO_GRAPHS": "1"}}
+    with graphs is that of check_device(). With programmatic edges, there is one between any two
+    kernels; the driver refuses them for a kernel that does not wait, first of all."""
+    ways = {"without": {"MLFF_DEVICE_GRAPH": "0"}, "refused": {"PRETEND_CUDA_NO_GRAPHS": "1"},
+            "programmatic": {"MLFF_PROGRAMMATIC_EDGES": "1"}}
     try:
         logs = {way: split_cases(run_steps(options, wheels, capability, f"{capability}-{way}",
                                            **settings)) for way, settings in ways.items()}
@@ -343,7 +345,7 @@ def check_graphs(options, wheels, capability):
             continue
         if not case.launches:
             problems.append(f"{what}: no launch of ours")
-        for way in ("without", "refused"):
+        for way in ways:
             other = logs[way][name, precision]
             problems += [f"{what}, {way}: {text}" for text in other.problems]
             if case.launches != other.launches:
@@ -354,14 +356,19 @@ def check_graphs(options, wheels, capability):
                                 f"{other.launches[at:at+1]}")
         if name in WITHOUT_GRAPH:
             expected = {"graphs": "no: PME", "without": "no: setUseDeviceGraph(false)",
-                        "refused": "no: PME"}
+                        "refused": "no: PME", "programmatic": "no: PME"}
         else:
-            expected = {"graphs": "yes", "without": "no: setUseDeviceGraph(false)",
+            expected = {"graphs": "yes", "programmatic": "yes", "without": "no: setUseDeviceGraph(false)",
                         "refused": "no: cuStreamBeginCapture: CUDA_ERROR_NOT_SUPPORTED"}
         for way, text in expected.items():
             found = logs[way][name, precision].info["end-info"].get("graph", "")
             if not found.startswith(text):
                 problems.append(f"{what}, {way}: graph is '{found}', expected '{text}'")
+            info = logs[way][name, precision].info["info"]
+            nodes, edges = (int(info.get(f"graph_{k}", 0)) for k in ("nodes", "programmatic"))
+            possible = way == "programmatic" and int(capability) >= 90 and name not in WITHOUT_GRAPH
+            if edges != (nodes-1 if possible else 0) or (possible and nodes < 2):
+                problems.append(f"{what}, {way}: {edges} programmatic edges, {nodes} kernels")
     return problems
 
 

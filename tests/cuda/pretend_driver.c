@@ -15,6 +15,7 @@
  *                                                threads in all dimensions, bytes of dynamic memory,
  *                                                hash of all arguments; graph: as a node of one
  *       graph recorded|updated|launched NODES STREAM
+ *       graph programmatic NODES                 edges of an executable that are
  *       copy KIND BYTES STREAM blocking|queued   HtoD, DtoH, DtoD
  *       record EVENT
  *       wait stream|context|event EVENT
@@ -34,6 +35,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -397,6 +399,7 @@ typedef struct function {
     } parameter[MAX_PARAMETERS];
     int static_shared;  // bytes
     int block_threads;
+    bool waits;         // for the kernel before, before it touches memory
     bool launched;
     unsigned char values[ARGUMENT_BYTES];   // of the last launch, one behind the other
     struct function *next;
@@ -548,6 +551,20 @@ static void read_limits(function *f, const char *from, const char *end) {
     }
 }
 
+/* Whether the kernel waits for the one before it reads or writes anything but its arguments. */
+static bool waits_first(const char *from, const char *end) {
+    const char *wait = strstr(from, "griddepcontrol.wait");
+    if (wait == NULL || wait > end)
+        return false;
+    for (const char *line = strchr(from, '{'); line != NULL && line < wait; line = strchr(line+1, '\n'))
+        for (const char *word = line+1; *word != '\n' && *word != 0; word++)
+            if (strncmp(word, "ld.global", 9) == 0 || strncmp(word, "st.", 3) == 0 ||
+                    strncmp(word, "atom.", 5) == 0 || strncmp(word, "red.", 4) == 0 ||
+                    strncmp(word, "bra", 3) == 0)
+                return false;
+    return true;
+}
+
 /* The text of a kernel, from its name on; NULL if there is none. */
 static const char *find_entry(const char *ptx, const char *name) {
     char found[MAX_NAME];
@@ -572,6 +589,7 @@ VISIBLE CUresult cuModuleGetFunction(CUfunction *out, CUmodule handle, const cha
     snprintf(made->name, sizeof made->name, "%s", name);
     read_parameters(made, entry, end);
     read_limits(made, entry, end);
+    made->waits = waits_first(entry, end);
     *out = (CUfunction) made;
     return CUDA_SUCCESS;
 }
@@ -767,20 +785,30 @@ VISIBLE CUresult cuLaunchKernel(CUfunction handle, unsigned grid_x, unsigned gri
 
 /* ------------------------------------------------------------------------------ graphs -- */
 
+/* Of a node, to the one before it; the first has none. */
+enum edge {NO_EDGE, PLAIN_EDGE, PROGRAMMATIC_EDGE};
+
+/* One node behind the other, as a stream records them. */
 typedef struct {
     node *nodes;
     size_t n_nodes;
+    unsigned char *edges;   // [n_nodes]
 } graph;
 
 static void free_nodes(graph *g) {
     for (size_t k = 0; k < g->n_nodes; k++)
         free(g->nodes[k].values);
     free(g->nodes);
-    *g = (graph) {NULL, 0};
+    free(g->edges);
+    *g = (graph) {NULL, 0, NULL};
 }
 
 static bool copy_nodes(graph *to, const graph *from) {
-    *to = (graph) {calloc(from->n_nodes+1, sizeof *to->nodes), from->n_nodes};
+    *to = (graph) {calloc(from->n_nodes+1, sizeof *to->nodes), from->n_nodes,
+                   malloc(from->n_nodes+1)};
+    if (to->edges == NULL)
+        return false;
+    memcpy(to->edges, from->edges, from->n_nodes);
     for (size_t k = 0; to->nodes != NULL && k < from->n_nodes; k++) {
         to->nodes[k] = from->nodes[k];
         to->nodes[k].values = malloc(from->nodes[k].n_bytes+1);
@@ -811,7 +839,11 @@ VISIBLE CUresult cuStreamEndCapture(CUstream stream, CUgraph *out) {
     graph *made = calloc(1, sizeof *made);
     if (recording.stream == NULL || recording.stream != stream || made == NULL)
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuStreamEndCapture: this stream does not record");
-    *made = (graph) {recording.nodes, recording.n_nodes};
+    *made = (graph) {recording.nodes, recording.n_nodes, malloc(recording.n_nodes+1)};
+    if (made->edges == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    memset(made->edges, PLAIN_EDGE, made->n_nodes);
+    made->edges[0] = NO_EDGE;
     recording.stream = NULL;
     *out = (CUgraph) made;
     if (recording.broken) {
@@ -831,11 +863,98 @@ VISIBLE CUresult cuGraphGetNodes(CUgraph handle, CUgraphNode *nodes, size_t *cou
     return CUDA_SUCCESS;
 }
 
+VISIBLE CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type) {
+    (void) node;
+    *type = CU_GRAPH_NODE_TYPE_KERNEL;
+    return CUDA_SUCCESS;
+}
+
+static enum edge edge_of(const CUgraphEdgeData *data) {
+    return data->type == CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC &&
+           data->from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC ? PROGRAMMATIC_EDGE :
+           data->type == 0 && data->from_port == 0 ? PLAIN_EDGE : NO_EDGE;
+}
+
+static CUresult get_edges(CUgraph handle, CUgraphNode *from, CUgraphNode *to, CUgraphEdgeData *data,
+                          size_t *count) {
+    const graph *g = (const graph *) handle;
+    size_t n = 0;
+    for (size_t k = 1; k < g->n_nodes; k++)
+        if (g->edges[k] != NO_EDGE) {
+            if (from != NULL) {
+                from[n] = (CUgraphNode) &g->nodes[k-1];
+                to[n] = (CUgraphNode) &g->nodes[k];
+                data[n] = (CUgraphEdgeData) {0};
+            }
+            n++;
+        }
+    *count = n;
+    return CUDA_SUCCESS;
+}
+
+/* One edge between neighbors from one state to another. */
+static CUresult set_edge(const char *call, graph *g, CUgraphNode from, CUgraphNode to, size_t count,
+                         enum edge before, enum edge after) {
+    const ptrdiff_t k = (const node *) to-g->nodes;
+    if (count != 1 || k < 1 || k >= (ptrdiff_t) g->n_nodes ||
+            (const node *) from != &g->nodes[k-1] || g->edges[k] != before || before == after)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "%s: no such edge", call);
+    g->edges[k] = (unsigned char) after;
+    return CUDA_SUCCESS;
+}
+
+static CUresult remove_edges(CUgraph handle, const CUgraphNode *from, const CUgraphNode *to,
+                             const CUgraphEdgeData *data, size_t count) {
+    return set_edge("cuGraphRemoveDependencies", (graph *) handle, *from, *to, count,
+                    edge_of(data), NO_EDGE);
+}
+
+static CUresult add_edges(CUgraph handle, const CUgraphNode *from, const CUgraphNode *to,
+                          const CUgraphEdgeData *data, size_t count) {
+    const function *f = ((const node *) *to)->f;
+    if (edge_of(data) == PROGRAMMATIC_EDGE && !f->waits)
+        return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuGraphAddDependencies: %s does not wait for the "
+                      "kernel before", f->name);
+    return set_edge("cuGraphAddDependencies", (graph *) handle, *from, *to, count, NO_EDGE,
+                    edge_of(data));
+}
+
+VISIBLE CUresult cuGetProcAddress_v2(const char *name, void **function, int version,
+                                     cuuint64_t flags, CUdriverProcAddressQueryResult *found) {
+    static const struct {
+        const char *name;
+        void *function;
+    } known[] = {{"cuGraphGetEdges", (void *) get_edges},
+                 {"cuGraphRemoveDependencies", (void *) remove_edges},
+                 {"cuGraphAddDependencies", (void *) add_edges}};
+    (void) flags;
+    (void) found;
+    *function = NULL;
+    for (size_t k = 0; k < sizeof known/sizeof known[0]; k++)
+        if (version == 12030 && strcmp(known[k].name, name) == 0)
+            *function = known[k].function;
+    return *function != NULL ? CUDA_SUCCESS :
+           REFUSE(CUDA_ERROR_NOT_FOUND, "cuGetProcAddress: %s of version %d", name, version);
+}
+
+/* Nodes without an order, or, on devices that do not know them, programmatic edges. */
+static bool has_wrong_edges(const graph *g) {
+    size_t count = 0;
+    for (size_t k = 1; k < g->n_nodes; k++) {
+        count += g->edges[k] == PROGRAMMATIC_EDGE;
+        if (g->edges[k] == NO_EDGE)
+            return true;
+    }
+    say("graph programmatic %zu", count);
+    return count > 0 && setting("PRETEND_CUDA_CAPABILITY", 90) < 90;
+}
+
 VISIBLE CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle,
                                              unsigned long long flags) {
     NEED_CONTEXT("cuGraphInstantiate");
     graph *made = calloc(1, sizeof *made);
-    if (flags != 0 || made == NULL || !copy_nodes(made, (const graph *) handle))
+    if (flags != 0 || made == NULL || has_wrong_edges((const graph *) handle) ||
+            !copy_nodes(made, (const graph *) handle))
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuGraphInstantiate: flags %llu", flags);
     *out = (CUgraphExec) made;
     return CUDA_SUCCESS;

@@ -292,12 +292,13 @@ class Ladder:
             text += more
         return outcome, text
 
-    def stage_benchmark(self, limit, name, *arguments):
+    def stage_benchmark(self, limit, name, *arguments, **environment):
         """openmm-mlff benchmark; its JSON, and its plot, are <name>.json and .png."""
         if not (self.package/"openmmmlff").exists():
             return SKIPPED, "there is no Python package: see the stages build and package"
         outcome, text = self.run([sys.executable, "-m", "openmmmlff", "benchmark", *arguments,
-                                  "--json", self.build/f"{name}.json"], limit, self.package)
+                                  "--json", self.build/f"{name}.json"], limit, self.package,
+                                 **environment)
         progress = re.compile(r".* \.\.\.$\n", re.M)
         return outcome, text if outcome == TIMED_OUT else progress.sub("", text)
 
@@ -355,6 +356,9 @@ class Ladder:
         all_ways = "--matrix-precision", "Full", "SplitHalf", "TF32"
         yield ("timings-quick", 240, lambda limit: self.stage_benchmark(
             limit, "timings-quick", "--quick", *cuda, *all_ways, *self.small["timings"]), False)
+        yield ("timings-programmatic", 150, lambda limit: self.stage_benchmark(
+            limit, "timings-programmatic", "--quick", "--no-torch", "--no-mixed", *cuda,
+            *self.small["timings"], MLFF_PROGRAMMATIC_EDGES="1"), False)
         yield "sweep", 300, lambda limit: self.stage_sweep(
             limit, "sweep", "--no-torch", *all_ways), False
         yield ("mixed", 240, lambda limit: self.stage_benchmark(
@@ -450,11 +454,12 @@ class Ladder:
 
 
 # Stages whose whole output is the result.
-SHOWN = ("micro", "steps", "same-bits", "timings-quick", "sweep", "mixed", "timings", "sweep-torch",
-         "profile")
+SHOWN = ("micro", "steps", "same-bits", "timings-quick", "timings-programmatic", "sweep", "mixed",
+         "timings", "sweep-torch", "profile")
 
 # Stages that leave a JSON file.
-MEASURED = ("micro", "timings-quick", "sweep", "mixed", "timings", "sweep-torch")
+MEASURED = ("micro", "timings-quick", "timings-programmatic", "sweep", "mixed", "timings",
+            "sweep-torch")
 
 
 def expectations(report):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Whether a simulation gives the same bits without graphs, with them, and with them again.
+"""Whether a simulation gives the same bits without graphs, with them, with them again, and with
+programmatic edges, where the device knows those.
 
 For models and systems of the benchmark, alone and (caffeine) in water beside OpenMM's own forces:
 energy and forces at the start, then steps; positions, velocities and forces at the end.
@@ -12,6 +13,7 @@ Exit status: 0 all the same, 1 not, 77 nothing could be compared.
 
 import argparse
 import hashlib
+import os
 import sys
 import tempfile
 import time
@@ -63,7 +65,8 @@ def in_water(model, folder):
 
 
 def fingerprint(build, graphs, positions, options, precision):
-    """Digests of the start and of the end of a simulation; what the force says of graphs."""
+    """Digests of the start and of the end of a simulation; what the force says of graphs and of
+    programmatic edges."""
     platform = openmm.Platform.getPlatformByName(options.platform)
     wanted = {"Precision": precision, "DeterministicForces": "true"}
     names = platform.getPropertyNames()
@@ -87,24 +90,26 @@ def fingerprint(build, graphs, positions, options, precision):
     said = ""
     for force in system.getForces():
         if MLFFForce.isinstance(force):
-            said = str(MLFFForce.cast(force).getExecutionInfo(context).get("graph", ""))
+            info = MLFFForce.cast(force).getExecutionInfo(context)
+            said = f"{info.get('graph', '')}, {info.get('graph_programmatic', 0)}"
     return found, said
 
 
 def compare(name, build, positions, options, precision):
     """Whether all are the same; None if OpenMM's own forces are not."""
-    runs = {"without graphs": False, "with": True, "again": True}
+    runs = {"without graphs": False, "with": True, "again": True, "programmatic": True}
     if name.endswith("in water"):
         own = [fingerprint(build, None, positions, options, precision)[0] for _ in range(2)]
         if own[0] != own[1]:
             print(f"{name:36}{precision:8}left out: OpenMM's own forces are not the same twice")
             return None
-    found = {run: fingerprint(build, graphs, positions, options, precision)
-             for run, graphs in runs.items()}
-    digests = [digest for digest, _ in found.values()]
-    same = digests[0] == digests[1] == digests[2]
-    print(f"{name:36}{precision:8}{'same' if same else 'DIFFERENT'}   graph: {found['with'][1]}",
-          flush=True)
+    found = {}
+    for run, graphs in runs.items():
+        os.environ["MLFF_PROGRAMMATIC_EDGES"] = "1" if run == "programmatic" else "0"
+        found[run] = fingerprint(build, graphs, positions, options, precision)
+    same = all(digest == found["with"][0] for digest, _ in found.values())
+    print(f"{name:36}{precision:8}{'same' if same else 'DIFFERENT'}   graph, programmatic edges: "
+          f"{found['programmatic'][1]}", flush=True)
     if not same:
         for run, (digest, _) in found.items():
             print(f"    {run:16}start {digest[0]}, end {digest[1]}")
@@ -126,9 +131,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for model in (findModel(name, options.data, folder) for name in STANDARD):
             cases = {f"{model.name}, {size}": alone(model, size) for size in options.sizes}
-            if not model.isPaiNN:
-                cases[f"{model.name}, {options.sizes[-1]}, SplitHalf"] = alone(
-                    model, options.sizes[-1], "SplitHalf")
+            cases[f"{model.name}, {options.sizes[-1]}, SplitHalf"] = alone(
+                model, options.sizes[-1], "SplitHalf")
             cases[f"{model.name}, caffeine in water"] = in_water(model, folder)
             for name, (build, positions) in cases.items():
                 for precision in options.precisions:

@@ -102,15 +102,16 @@ KERNEL void mlffAimnet2Conv(int numRows, int capacity, int keep, GLOBAL const in
 #ifdef FIRST_PASS
         /* sums0, sums1 [numSums] and the energies: cleared for this evaluation */
         GLOBAL const int* RESTRICT species, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL mm_ulong* RESTRICT sums0, GLOBAL mm_ulong* RESTRICT sums1, int numSums) {
+        GLOBAL mm_ulong* RESTRICT sums0, GLOBAL mm_ulong* RESTRICT sums1, int numSums)
 #else
         /* charges of this pass from state, q~ and w, [numRows][2Q]: stored in charge [numRows][Q],
            in the last pass their sum in total [numRows] */
         GLOBAL const real* RESTRICT aghQ, GLOBAL const real* RESTRICT state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
         GLOBAL const mm_long* RESTRICT regionTotal, GLOBAL const mm_ulong* RESTRICT sums,
-        GLOBAL real* RESTRICT charge, int last, GLOBAL real* RESTRICT total) {
+        GLOBAL real* RESTRICT charge, int last, GLOBAL real* RESTRICT total)
 #endif
+{
     LOCAL real4 unit[CONV_PAIRS];
     LOCAL int source[CONV_PAIRS];
     LOCAL real gauss[CONV_PAIRS*G];
@@ -375,7 +376,7 @@ KERNEL void mlffAimnet2ConvReverse(int numRows, int capacity, real weight,
         GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status,
 #ifdef FIRST_PASS
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT aghT,
-        GLOBAL const real* RESTRICT v, GLOBAL real* go) {
+        GLOBAL const real* RESTRICT v, GLOBAL real* go)
 #else
         /* charge [numRows][Q] of this pass. gradA [numRows][GA], gradCharge [numRows][Q]: those of
            the next pass come in, those of this pass go out; the last pass starts from zero and
@@ -385,8 +386,9 @@ KERNEL void mlffAimnet2ConvReverse(int numRows, int capacity, real weight,
         GLOBAL real* RESTRICT gradA, GLOBAL real* RESTRICT gradCharge, int last,
         GLOBAL const real* RESTRICT gradTotal, GLOBAL const real* RESTRICT state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
-        GLOBAL mm_ulong* RESTRICT sums, GLOBAL const mm_ulong* RESTRICT nextSums) {
+        GLOBAL mm_ulong* RESTRICT sums, GLOBAL const mm_ulong* RESTRICT nextSums)
 #endif
+{
     LOCAL real4 unit[REVERSE_PAIRS];
     LOCAL int rowOfPair[REVERSE_PAIRS];
     LOCAL real2 gauss[REVERSE_PAIRS*G];
