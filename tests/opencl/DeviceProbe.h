@@ -1,15 +1,38 @@
-/* A look inside a Context on the OpenCL platform, for tests of the parts of platforms/common. */
+/*
+ * A look inside a Context, for tests of the parts of platforms/common: on the OpenCL platform or,
+ * with PROBE_CUDA, on CUDA (tests/cuda/on_device.cpp).
+ */
 #ifndef MLFF_DEVICE_PROBE_H_
 #define MLFF_DEVICE_PROBE_H_
 
 #include "MLFFTestSupport.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/internal/ForceImpl.h"
+#ifdef PROBE_CUDA
+#include "CudaDevice.h"
+#include "openmm/cuda/CudaPlatform.h"
+#define PROBE_MAIN extern "C" __attribute__((visibility("default"))) int runOnDevice
+#else
+#include "CommonDevice.h"
 #include "openmm/opencl/OpenCLContext.h"
 #include "openmm/opencl/OpenCLPlatform.h"
+#define PROBE_MAIN int main
+#endif
 #include <memory>
 
 namespace mlfftest {
+
+#ifdef PROBE_CUDA
+typedef CudaPlatform ProbedPlatform;
+typedef CudaDevice ProbedDevice;
+typedef CudaContext ProbedContext;
+static const char* const PROBED = "CUDA";
+#else
+typedef OpenCLPlatform ProbedPlatform;
+typedef CommonDevice ProbedDevice;
+typedef ComputeContext ProbedContext;
+static const char* const PROBED = "OpenCL";
+#endif
 
 /* A force that does nothing but remember the Context that it is in. */
 class ProbeForce : public Force {
@@ -51,7 +74,7 @@ protected:
     }
 };
 
-/* A System of n particles on OpenCL, and the device under it. */
+/* A System of n particles, and the device under it. */
 struct Device {
     System system;
     ProbeForce* probe;
@@ -65,19 +88,19 @@ struct Device {
         // triclinic, so that the box may take any shape
         system.setDefaultPeriodicBoxVectors(Vec3(2, 0, 0), Vec3(0.1, 2, 0), Vec3(0.1, 0.1, 2));
         system.addForce(probe);
-        context.reset(new Context(system, integrator, Platform::getPlatformByName("OpenCL"),
+        context.reset(new Context(system, integrator, Platform::getPlatformByName(PROBED),
                                   {{"Precision", precision}}));
     }
-    ComputeContext& compute() {
-        auto* data = static_cast<OpenCLPlatform::PlatformData*>(probe->context->getPlatformData());
+    ProbedContext& compute() {
+        auto* data = static_cast<ProbedPlatform::PlatformData*>(probe->context->getPlatformData());
         return *data->contexts[0];
     }
 };
 
 /* Why there is no device; "" if there is one. */
-inline string whyNoOpenCL(const string& precision) {
-    if (!hasPlatform("OpenCL"))
-        return "this OpenMM has no platform OpenCL (OPENMM_PLUGINS)";
+inline string whyNoDevice(const string& precision) {
+    if (!hasPlatform(PROBED))
+        return string("this OpenMM has no platform ")+PROBED+" (OPENMM_PLUGINS)";
     LeakAllowed leaks;
     try {
         Device device(1, false, precision);

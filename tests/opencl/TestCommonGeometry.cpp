@@ -53,7 +53,7 @@ struct Atoms {
         position.resize(n);
         place(1.5);
         ContextSelector selector(device.compute());
-        common.reset(new CommonDevice(device.compute()));
+        common.reset(new ProbedDevice(device.compute()));
         geometry.reset(new CommonGeometry(*common, device.system, force));
         geometry->readBox();
         geometry->initialize(CUTOFF, LONG);
@@ -211,10 +211,10 @@ static void testPeriodic() {
     testBoxes(2100, 2, true, 2);    // sorted into cells
 }
 
-int main(int argc, char** argv) {
+PROBE_MAIN(int argc, char** argv) {
     precision = argc > 1 ? argv[1] : "mixed";
     loadPlugins();
-    const string reason = whyNoOpenCL(precision);
+    const string reason = whyNoDevice(precision);
     if (!reason.empty()) {
         printf("skipped: %s\n", reason.c_str());
         return CHECK_SKIPPED;

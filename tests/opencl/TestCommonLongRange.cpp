@@ -419,8 +419,8 @@ private:
 
     Molecules molecules;
     const mlff_longrange choices;
-    ComputeContext& cc;
-    CommonDevice common;
+    ProbedContext& cc;
+    ProbedDevice common;
     std::unique_ptr<CommonAtoms> atoms;
     CommonPairs message, far;
     ComputeArray charge, gradient, energies;
@@ -632,11 +632,11 @@ static void report() {
     }
 }
 
-int main(int argc, char** argv) {
+PROBE_MAIN(int argc, char** argv) {
     precision = argc > 1 ? argv[1] : "mixed";
     generator.seed(20261121);
     loadPlugins();
-    const string reason = whyNoOpenCL(precision);
+    const string reason = whyNoDevice(precision);
     if (!reason.empty()) {
         printf("skipped: %s\n", reason.c_str());
         return CHECK_SKIPPED;

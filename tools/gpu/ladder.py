@@ -228,7 +228,8 @@ class Ladder:
                           if p.is_file() and os.access(p, os.X_OK))
         if not programs:
             return SKIPPED, "there is no test of kernels by themselves"
-        return self.together(limit, {p.name: [p] for p in programs})
+        return self.together(limit, {f"{p.name}, {precision}": [p, precision]
+                                     for p in programs for precision in PRECISIONS})
 
     def stage_values(self, limit):
         """Every expected value, with graphs and without: the deviations must be the same, too."""
