@@ -2,7 +2,6 @@
 #include "CommonTensor.h"
 #include "dense.cc.h"
 #include "denseTile.cc.h"
-#include "openmm/OpenMMException.h"
 #include <cmath>
 
 using namespace OpenMM;
@@ -31,18 +30,10 @@ CommonDense::CommonDense(CommonDevice& device, const mlff_tensor& weight, const 
     device.uploadReal(this->bias, b);
 }
 
-vector<unsigned int> OpenMM::packWeights(const CommonDevice& device, const vector<double>& values,
-                                         int numColumns, int numTerms) {
-    const bool pairs = device.getMatrixMode() == CommonDevice::HalfPairs;
-    if (pairs && !CommonTensor::fitsHalves(values))
-        throw OpenMMException("MLFFForce: a weight of the model is outside the range of half "
-                              "precision, 30000: call setMatrixPrecision(MLFFForce::Full)");
-    return CommonTensor::pack(values, numColumns, numTerms, pairs);
-}
-
 static void uploadPacked(CommonDevice& device, ComputeArray& array, const vector<double>& values,
                          int numColumns, int numTerms, const string& name) {
-    const vector<unsigned int> packed = packWeights(device, values, numColumns, numTerms);
+    const bool pairs = device.getMatrixMode() == CommonDevice::HalfPairs;
+    const vector<unsigned int> packed = CommonTensor::pack(values, numColumns, numTerms, pairs);
     array.initialize<unsigned int>(device.cc, packed.size(), name);
     array.upload(packed);
 }

@@ -21,14 +21,6 @@ struct CommonLaunch {
 };
 
 /**
- * CommonTensor::pack() for the device's matrix mode.
- *
- * @throws OpenMMException if a weight is outside the range of the arithmetic
- */
-std::vector<unsigned int> packWeights(const CommonDevice& device, const std::vector<double>& values,
-                                      int numColumns, int numTerms);
-
-/**
  * One linear map on the device, y = W x + b: the weights as the forward and the reverse kernel read
  * them, on tensor cores in the order of CommonTensor.h; and the derivative of the activation
  * behind it.

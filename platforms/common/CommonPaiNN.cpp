@@ -1,12 +1,11 @@
 #include "CommonPaiNN.h"
-#include "CommonDense.h"
 #include "CommonPaiNNFilter.h"
+#include "CommonPaiNNWeights.h"
 #include "painnFused.cc.h"
 #include "painnMessage.cc.h"
 #include "painnNode.cc.h"
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 using namespace OpenMM;
 using std::string;
@@ -29,72 +28,6 @@ const double TABLE_TOLERANCE_SINGLE = 2e-7, TABLE_TOLERANCE_DOUBLE = 1e-10;
 int roundUp(int n, int multiple) {
     return (n+multiple-1)/multiple*multiple;
 }
-
-/** A block of weights, put together tensor by tensor; where each begins becomes a define. */
-struct Packing {
-    const CommonDevice& device;
-    bool onTensorCores;
-    KernelDefines& defines;
-    vector<double> values;
-    std::map<size_t, vector<unsigned int>> words;   // packed matrices, over places of values
-
-    /** On a multiple of 4: kernels read four at once. */
-    void begin(const string& name, size_t base) {
-        values.resize(roundUp(values.size(), 4));
-        defines[name] = std::to_string(values.size()-base);
-    }
-    /** As kernels read it: rows of its columns' values; on tensor cores, see CommonTensor.h. */
-    void appendMatrix(const vector<double>& m, int numColumns, int numTerms) {
-        if (onTensorCores) {
-            const vector<unsigned int> packed = packWeights(device, m, numColumns, numTerms);
-            words[values.size()] = packed;
-            values.resize(values.size()+packed.size());
-            return;
-        }
-        for (int k = 0; k < numTerms; k++)
-            for (int o = 0; o < numColumns; o++)
-                values.push_back(m[(size_t) o*numTerms+k]);
-    }
-    /** Both ways round: NAME for the reverse pass and NAME_T for the forward pass; nothing without
-        the tensors. Several are the outputs of one map; but NAME_T in ordinary arithmetic has them
-        one behind another. */
-    void matrix(const string& name, const vector<const mlff_tensor*>& tensors, size_t base) {
-        if (tensors[0] == nullptr)
-            return;
-        const int numIn = (int) tensors[0]->shape[1];
-        vector<double> all, turned;
-        for (const mlff_tensor* tensor : tensors)
-            for (int64_t k = 0; k < tensor->n_values; k++)
-                all.push_back(mlff_tensor_value(tensor, k));
-        const int numOut = (int) (all.size()/numIn);
-        for (int i = 0; i < numIn; i++)
-            for (int o = 0; o < numOut; o++)
-                turned.push_back(all[(size_t) o*numIn+i]);
-        begin(name, base);
-        appendMatrix(turned, numIn, numOut);
-        begin(name+"_T", base);
-        const int parts = (onTensorCores ? 1 : (int) tensors.size());
-        for (int p = 0; p < parts; p++) {
-            const auto first = all.begin()+p*(all.size()/parts);
-            appendMatrix(vector<double>(first, first+all.size()/parts), numOut/parts, numIn);
-        }
-    }
-    void plain(const string& name, const mlff_tensor* tensor, size_t base) {
-        if (tensor == nullptr)
-            return;
-        begin(name, base);
-        for (int64_t k = 0; k < tensor->n_values; k++)
-            values.push_back(mlff_tensor_value(tensor, k));
-    }
-    /** All of it in single precision, with packed matrices in their places. */
-    vector<float> getFloats() const {
-        vector<float> floats(values.begin(), values.end());
-        for (const auto& matrix : words)
-            std::memcpy(&floats[matrix.first], matrix.second.data(),
-                        matrix.second.size()*sizeof(float));
-        return floats;
-    }
-};
 
 double silu(double x) {
     return x/(1+exp(-x));
@@ -359,28 +292,17 @@ void CommonPaiNN::uploadFilters(KernelDefines& defines) {
 }
 
 void CommonPaiNN::uploadWeights(KernelDefines& defines) {
-    Packing packing = {device, matrixMode != CommonDevice::Float, defines, {}, {}};
-    for (int l = 0; l <= getBlock(L-1); l++) {
-        const mlff_painn_layer& layer = painn.layer[l];
-        const size_t base = packing.values.size();
-        packing.matrix("CTX_W0", {layer.ctx_w0}, base);
-        packing.plain("CTX_B0", layer.ctx_b0, base);
-        packing.matrix("CTX_W1", {layer.ctx_w1}, base);
-        packing.plain("CTX_B1", layer.ctx_b1, base);
-        packing.matrix("MIX", {layer.mix_v, layer.mix_w}, base);
-        packing.plain("MIX_M", layer.mix_m, base);
-        packing.matrix("UPD_W0", {layer.upd_w0}, base);
-        packing.plain("UPD_B0", layer.upd_b0, base);
-        packing.matrix("UPD_W1", {layer.upd_w1}, base);
-        packing.plain("UPD_B1", layer.upd_b1, base);
-        packing.begin("WEIGHTS", base);
-    }
-    if (packing.onTensorCores) {
-        initializeReal(weights, packing.values.size(), "painnWeights");
-        weights.upload(packing.getFloats());
-    }
+    const CommonPaiNNWeights block(painn.layer, getBlock(L-1)+1,
+        matrixMode == CommonDevice::Float ? CommonPaiNNWeights::Plain :
+        matrixMode == CommonDevice::HalfPairs ? CommonPaiNNWeights::HalfPairs :
+        CommonPaiNNWeights::TF32);
+    initializeReal(weights, block.values.size(), "painnWeights");
+    if (matrixMode == CommonDevice::Float)
+        device.uploadReal(weights, block.values);
     else
-        uploadReal(weights, packing.values, "painnWeights");
+        weights.upload(block.getFloats());
+    for (const auto& place : block.places)
+        defines[place.first] = std::to_string(place.second);
     if (painn.context)
         defines["CONTEXT"] = "1";
     if (channel)

@@ -1,4 +1,5 @@
 #include "CommonTensor.h"
+#include "openmm/OpenMMException.h"
 #include <cmath>
 #include <cstring>
 
@@ -58,6 +59,9 @@ static void packPair(double first, double second, unsigned int& high, unsigned i
 
 vector<unsigned int> CommonTensor::pack(const vector<double>& values, int numColumns, int numTerms,
                                         bool pairs) {
+    if (pairs && !fitsHalves(values))
+        throw OpenMMException("MLFFForce: a weight of the model is outside the range of half "
+                              "precision, 30000: call setMatrixPrecision(MLFFForce::Full)");
     const int fragments = (numColumns+7)/8, groups = (numTerms+GROUP_TERMS-1)/GROUP_TERMS;
     vector<unsigned int> packed((size_t) fragments*groups*2*32*4);
     const auto value = [&](int column, int term) {

@@ -21,6 +21,7 @@ public:
     /**
      * @param values        [numColumns][numTerms]
      * @param pairs         else TF32
+     * @throws OpenMMException    if a number is outside the range of a pair of halves
      */
     static std::vector<unsigned int> pack(const std::vector<double>& values, int numColumns,
                                           int numTerms, bool pairs);

@@ -7,9 +7,10 @@
  */
 #include "shim.h"
 #include "painn_kernels.h"
-#include "CommonTensor.h"
+#include "CommonPaiNNWeights.h"
+#include "mlff_internal.h"
 
-using OpenMM::CommonTensor;
+using OpenMM::CommonPaiNNWeights;
 using std::vector;
 
 #define MULTIPLE(n, of) (((n)+(of)-1)/(of)*(of))
@@ -32,6 +33,7 @@ using std::vector;
 #define SENT 1
 #endif
 #ifdef TENSOR_PAIRS
+#define SHIM_ORDER (TENSOR_PAIRS ? CommonPaiNNWeights::HalfPairs : CommonPaiNNWeights::TF32)
 #define WIDE
 #define ROWS 16
 #define QUARTERS 4
@@ -41,29 +43,18 @@ using std::vector;
 #define JOIN ((OPERANDS > 15*OUT_LANES ? OPERANDS : 15*OUT_LANES)+1)
 #else
 #define SHIM_DOUBLE
+#define SHIM_ORDER CommonPaiNNWeights::Plain
 #define ROWS 1
 #define ROOM (7*FEATURES)
 #define JOIN (3*BLOCK)
 #endif
 
-/* Where weights stand: a place for each that has room for the largest, packed or not. */
-#define PLACE (MULTIPLE(3*FEATURES, 8)*MULTIPLE(3*FEATURES, 32))
-#define CTX_W0_T 0
-#define CTX_W0 (1*PLACE)
-#define CTX_B0 (2*PLACE)
-#define CTX_W1_T (3*PLACE)
-#define CTX_W1 (4*PLACE)
-#define CTX_B1 (5*PLACE)
-#define MIX_T (6*PLACE)
-#define MIX (7*PLACE)
-#define MIX_M (8*PLACE)
-#define UPD_W0_T (9*PLACE)
-#define UPD_W0 (10*PLACE)
-#define UPD_B0 (11*PLACE)
-#define UPD_W1_T (12*PLACE)
-#define UPD_W1 (13*PLACE)
-#define UPD_B1 (14*PLACE)
-#define WEIGHTS (15*PLACE)
+/* Where weights stand in a set: known when there is a model. */
+#define PLACES(DO) DO(CTX_W0_T) DO(CTX_W0) DO(CTX_B0) DO(CTX_W1_T) DO(CTX_W1) DO(CTX_B1) DO(MIX_T)    \
+    DO(MIX) DO(MIX_M) DO(UPD_W0_T) DO(UPD_W0) DO(UPD_B0) DO(UPD_W1_T) DO(UPD_W1) DO(UPD_B1)          \
+    DO(WEIGHTS)
+#define DECLARE(name) [[maybe_unused]] static int name;
+PLACES(DECLARE)
 
 #define KERNEL static
 #include "dialect.h"
@@ -78,59 +69,50 @@ static const int BLOCKS = 2;
 
 // --------------------------------------------------------------------------------- weights
 
-/* columns numOut of numTerms, m [numOut][numTerms], to where kernels have them */
-static void placeMatrix(vector<real>& weights, size_t place, const vector<double>& m, int columns,
-                        int terms) {
-#ifdef TENSOR_PAIRS
-    const vector<unsigned int> packed = CommonTensor::pack(m, columns, terms, TENSOR_PAIRS == 1);
-    std::memcpy(&weights[place], packed.data(), packed.size()*sizeof(real));
-#else
-    for (int k = 0; k < terms; k++)
-        for (int o = 0; o < columns; o++)
-            weights[place+k*columns+o] = m[o*terms+k];
-#endif
+/* In double, or as a vector of floats that may be packed. */
+[[maybe_unused]] static void take(const CommonPaiNNWeights& block, vector<double>& weights) {
+    weights = block.values;
 }
 
-static void place(vector<real>& weights, size_t forward, size_t reverse, const PainnMatrix& m) {
-    vector<double> turned(m.values.size());
-    for (int o = 0; o < m.numOut; o++)
-        for (int i = 0; i < m.numIn; i++)
-            turned[(size_t) i*m.numOut+o] = m.values[(size_t) o*m.numIn+i];
-    placeMatrix(weights, forward, m.values, m.numOut, m.numIn);
-    placeMatrix(weights, reverse, turned, m.numIn, m.numOut);
+[[maybe_unused]] static void take(const CommonPaiNNWeights& block, vector<float>& weights) {
+    weights = block.getFloats();
 }
 
-static void place(vector<real>& weights, size_t at, const PainnMatrix& m) {
-    for (size_t k = 0; k < m.values.size(); k++)
-        weights[at+k] = (real) m.values[k];
-}
-
+/* As the host places them. */
 static vector<real> placeWeights(const PainnModel& model) {
-    vector<real> weights(WEIGHTS);
-#ifdef CONTEXT
-    place(weights, CTX_W0_T, CTX_W0, model.at("CTX_W0"));
-    place(weights, CTX_B0, model.at("CTX_B0"));
-    place(weights, CTX_W1_T, CTX_W1, model.at("CTX_W1"));
-    place(weights, CTX_B1, model.at("CTX_B1"));
-#endif
-#ifdef CHANNEL
-    const PainnMatrix& mix = model.at("MIX");       // [2F][F]
-    place(weights, MIX_T, MIX, mix);
-#ifndef TENSOR_PAIRS
-    // one behind the other
-    for (int k = 0; k < 2; k++) {
-        const auto first = mix.values.begin()+k*FEATURES*FEATURES;
-        placeMatrix(weights, MIX_T+k*FEATURES*FEATURES,
-                    vector<double>(first, first+FEATURES*FEATURES), FEATURES, FEATURES);
-    }
-#endif
-#else
-    place(weights, MIX_M, model.at("MIX_M"));
-#endif
-    place(weights, UPD_W0_T, UPD_W0, model.at("UPD_W0"));
-    place(weights, UPD_B0, model.at("UPD_B0"));
-    place(weights, UPD_W1_T, UPD_W1, model.at("UPD_W1"));
-    place(weights, UPD_B1, model.at("UPD_B1"));
+    std::map<std::string, mlff_tensor> tensors;
+    const auto find = [&](const char* name) -> const mlff_tensor* {
+        const auto found = model.find(name);
+        if (found == model.end())
+            return nullptr;
+        const PainnMatrix& m = found->second;
+        mlff_tensor& tensor = tensors[name];
+        tensor = {};
+        tensor.dtype = MLFF_F64;
+        tensor.n_dims = 2;
+        tensor.shape[0] = m.numOut;
+        tensor.shape[1] = m.numIn;
+        tensor.n_values = (int64_t) m.values.size();
+        tensor.data = m.values.data();
+        return &tensor;
+    };
+    mlff_painn_layer layer = {};
+    layer.ctx_w0 = find("CTX_W0");
+    layer.ctx_b0 = find("CTX_B0");
+    layer.ctx_w1 = find("CTX_W1");
+    layer.ctx_b1 = find("CTX_B1");
+    layer.mix_v = find("MIX_V");
+    layer.mix_w = find("MIX_W");
+    layer.mix_m = find("MIX_M");
+    layer.upd_w0 = find("UPD_W0");
+    layer.upd_b0 = find("UPD_B0");
+    layer.upd_w1 = find("UPD_W1");
+    layer.upd_b1 = find("UPD_B1");
+    CommonPaiNNWeights block(&layer, 1, SHIM_ORDER);
+#define FILL(name) name = block.places[#name];
+    PLACES(FILL)
+    vector<real> weights;
+    take(block, weights);
     return weights;
 }
 

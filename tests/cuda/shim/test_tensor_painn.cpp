@@ -45,8 +45,10 @@ static PainnModel randomModel(const PainnKernels& set) {
         model["CTX_W1"] = randomMatrix(3*F, F);
         model["CTX_B1"] = randomMatrix(3*F, 1);
     }
-    if (set.channel)
-        model["MIX"] = randomMatrix(2*F, F);
+    if (set.channel) {
+        model["MIX_V"] = randomMatrix(F, F);
+        model["MIX_W"] = randomMatrix(F, F);
+    }
     else
         model["MIX_M"] = randomMatrix(3, 3);
     model["UPD_W0"] = randomMatrix(F, 2*F);
