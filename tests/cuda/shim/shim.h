@@ -25,16 +25,17 @@
 #define __device__ [[maybe_unused]] static
 #define __shared__ alignas(16) static
 
-struct float2 {
+// aligned as there: what is read at once must stand at a multiple of its size
+struct alignas(8) float2 {
     float x, y;
 };
-struct float4 {
+struct alignas(16) float4 {
     float x, y, z, w;
 };
-struct double4 {
+struct alignas(16) double4 {
     double x, y, z, w;
 };
-struct uint4 {
+struct alignas(16) uint4 {
     unsigned int x, y, z, w;
 };
 struct Index {
