@@ -524,10 +524,15 @@ static void testBarostatRun() {
                     testPlatform.properties);
     context.setPositions(positions);
     context.setVelocitiesToTemperature(150, 1);
-    integrator.step(200);
+    double largestChange = 0;
+    for (int k = 0; k < 20; k++) {
+        integrator.step(10);
+        const double volume = context.getState(0).getPeriodicBoxVolume();
+        largestChange = std::max(largestChange, fabs(volume-2.1*2.1*2.1));
+    }
     const State state = context.getState(State::Positions | State::Energy, true);
     CHECK(std::isfinite(state.getPotentialEnergy()));
-    CHECK(fabs(state.getPeriodicBoxVolume()-2.1*2.1*2.1) > 1e-9);
+    CHECK(largestChange > 1e-4);
     for (auto [i, j] : findBonds(g)) {
         const double before = norm(g.positions[i]-g.positions[j]);
         const double after = norm(state.getPositions()[i]-state.getPositions()[j]);
