@@ -662,8 +662,8 @@ size_t CommonGeometry::getMemory() const {
     size_t bytes = 0;
     for (const ComputeArray* array : {&atoms.position, &atoms.regionOfRow, &atoms.force, &slots,
             &cell, &saved, &parent, &root, &shift, &cellOfRow, &cellStart, &cellCursor,
-            &message.order, &message.count, &message.neighbor, &message.vector, &message.listCount, &message.entry,
-            &longRange.listCount, &longRange.entry})
+            &message.order, &message.count, &message.neighbor, &message.vector, &message.listCount,
+            &message.entry, &longRange.listCount, &longRange.entry})
         if (array->isInitialized())
             bytes += array->getSize()*array->getElementSize();
     return bytes;

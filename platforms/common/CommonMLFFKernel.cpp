@@ -47,8 +47,8 @@ private:
 CommonCalcMLFFForceKernel::CommonCalcMLFFForceKernel(string name, const Platform& platform,
                                                      std::unique_ptr<CommonDevice> device) :
         CalcMLFFForceKernel(name, platform), device(std::move(device)), cc(this->device->cc),
-        leftTensorCores(false), useGraph(false), boxMatters(false), parameterGeneration(0), numRecordings(0),
-        numGraphLaunches(0), recordingTime(0) {
+        leftTensorCores(false), useGraph(false), boxMatters(false), parameterGeneration(0),
+        numRecordings(0), numGraphLaunches(0), recordingTime(0) {
 }
 
 CommonCalcMLFFForceKernel::~CommonCalcMLFFForceKernel() {
@@ -492,7 +492,8 @@ void CommonCalcMLFFForceKernel::getExecutionInfo(std::map<string, string>& info)
         info["matrix_precision_refused"] = "a number beyond the range of half precision";
     else if (device->matrixMode != networks[0]->getMatrixMode())
         info["matrix_precision_refused"] = device->getMatrixRefusal().empty() ?
-            "for so few atoms, kernels are fused that do not use tensor cores" : device->getMatrixRefusal();
+            "for so few atoms, kernels are fused that do not use tensor cores" :
+            device->getMatrixRefusal();
     info["graph"] = useGraph ? "yes" : "no: "+whyNoGraph;
     if (useGraph) {
         info["graph_recordings"] = std::to_string(numRecordings);

@@ -158,11 +158,6 @@ CommonPaiNN::NodeShape CommonPaiNN::chooseFusedShape() const {
     return shape;
 }
 
-/** Inputs that are staged at a time: all of a layer, as far as local memory goes. */
-int CommonPaiNN::getStageTerms() const {
-    return std::min(roundUp(3*F, 32), 384);
-}
-
 /** Sixteen rows a block; see tensorRows.cu. */
 CommonPaiNN::NodeShape CommonPaiNN::chooseTensorShape() const {
     NodeShape shape;
@@ -172,8 +167,7 @@ CommonPaiNN::NodeShape CommonPaiNN::chooseTensorShape() const {
     shape.groups = 2;
     shape.block = shape.lanes*shape.groups;
     shape.room = getRoom()*4;
-    const int operands = 16*(getStageTerms()+8)/4, sums = 3*shape.lanes*5;
-    shape.join = std::max(operands, sums)+1;
+    shape.join = 0;     // the kernels' text says it
     shape.wide = true;
     return shape;
 }
@@ -292,10 +286,7 @@ void CommonPaiNN::uploadFilters(KernelDefines& defines) {
 }
 
 void CommonPaiNN::uploadWeights(KernelDefines& defines) {
-    const CommonPaiNNWeights block(painn.layer, getBlock(L-1)+1,
-        matrixMode == CommonDevice::Float ? CommonPaiNNWeights::Plain :
-        matrixMode == CommonDevice::HalfPairs ? CommonPaiNNWeights::HalfPairs :
-        CommonPaiNNWeights::TF32);
+    const CommonPaiNNWeights block(painn.layer, getBlock(L-1)+1, matrixMode);
     initializeReal(weights, block.values.size(), "painnWeights");
     if (matrixMode == CommonDevice::Float)
         device.uploadReal(weights, block.values);
@@ -455,13 +446,12 @@ void CommonPaiNN::defineNode(KernelDefines& defines) const {
     // CPUs gain nothing by it, and take twice as long to compile
     defines["DEPTH"] = std::to_string(device.cc.getIsCPU() ? 1 : fused ? 8 : 4);
     defines["ROOM"] = std::to_string(shape.room);
-    defines["JOIN"] = std::to_string(shape.join);
     if (shape.wide)
         defines["WIDE"] = "1";
-    if (matrixMode != CommonDevice::Float) {
+    if (matrixMode == CommonDevice::Float)
+        defines["JOIN"] = std::to_string(shape.join);
+    else
         defines["TENSOR_PAIRS"] = (matrixMode == CommonDevice::HalfPairs ? "1" : "0");
-        defines["STAGE_TERMS"] = std::to_string(getStageTerms());
-    }
 }
 
 void CommonPaiNN::defineFused(KernelDefines& defines) const {

@@ -53,7 +53,6 @@ private:
     NodeShape chooseNodeShape() const;
     NodeShape chooseFusedShape() const;
     NodeShape chooseTensorShape() const;
-    int getStageTerms() const;
     int getNodeBlocks() const;
     /**
      * Whether kernels are fused.  A block then works for one row and streams a layer's weights

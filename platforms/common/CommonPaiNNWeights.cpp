@@ -7,8 +7,8 @@ using namespace OpenMM;
 using std::string;
 using std::vector;
 
-CommonPaiNNWeights::CommonPaiNNWeights(const mlff_painn_layer* layers, int numSets, Order order) :
-        order(order), base(0) {
+CommonPaiNNWeights::CommonPaiNNWeights(const mlff_painn_layer* layers, int numSets,
+                                       CommonDevice::MatrixMode mode) : mode(mode), base(0) {
     for (int l = 0; l < numSets; l++)
         addLayer(layers[l]);
 }
@@ -44,8 +44,8 @@ void CommonPaiNNWeights::addVector(const string& name, const mlff_tensor* tensor
 
 /**
  * A linear map both ways round: NAME for the reverse pass and NAME_T for the forward pass; nothing
- * without the tensors.  Several are the outputs of one map; but NAME_T in the plain order has them
- * one behind another.
+ * without the tensors.  Several are the outputs of one map; but NAME_T in ordinary arithmetic has
+ * them one behind another.
  */
 void CommonPaiNNWeights::addMap(const string& name, const vector<const mlff_tensor*>& tensors) {
     if (tensors[0] == nullptr)
@@ -62,7 +62,7 @@ void CommonPaiNNWeights::addMap(const string& name, const vector<const mlff_tens
     begin(name);
     addMatrix(turned, numIn, numOut);
     begin(name+"_T");
-    const int parts = (order == Plain ? (int) tensors.size() : 1);
+    const int parts = (mode == CommonDevice::Float ? (int) tensors.size() : 1);
     for (int p = 0; p < parts; p++) {
         const auto first = all.begin()+p*(all.size()/parts);
         addMatrix(vector<double>(first, first+all.size()/parts), numOut/parts, numIn);
@@ -71,9 +71,10 @@ void CommonPaiNNWeights::addMap(const string& name, const vector<const mlff_tens
 
 /** m [numColumns][numTerms], to [numTerms][numColumns] or packed. */
 void CommonPaiNNWeights::addMatrix(const vector<double>& m, int numColumns, int numTerms) {
-    if (order != Plain) {
+    if (mode != CommonDevice::Float) {
         const size_t place = values.size();
-        packed[place] = CommonTensor::pack(m, numColumns, numTerms, order == HalfPairs);
+        packed[place] = CommonTensor::pack(m, numColumns, numTerms,
+                                           mode == CommonDevice::HalfPairs);
         values.resize(place+packed[place].size());
         return;
     }

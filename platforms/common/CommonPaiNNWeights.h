@@ -1,6 +1,7 @@
 #ifndef OPENMM_COMMONPAINNWEIGHTS_H_
 #define OPENMM_COMMONPAINNWEIGHTS_H_
 
+#include "CommonDevice.h"
 #include "mlff_painn.h"
 #include <map>
 #include <string>
@@ -15,14 +16,12 @@ namespace OpenMM {
 class CommonPaiNNWeights {
 public:
     /**
-     * How matrices stand there: [input][output], or for tensor cores (CommonTensor.h).
-     */
-    enum Order {Plain, HalfPairs, TF32};
-    /**
      * @param layers     [numSets] those whose parameters differ
+     * @param mode       Float: matrices stand as [input][output]; else as in CommonTensor.h
      * @throws OpenMMException    what CommonTensor::pack() throws
      */
-    CommonPaiNNWeights(const mlff_painn_layer* layers, int numSets, Order order);
+    CommonPaiNNWeights(const mlff_painn_layer* layers, int numSets,
+                       CommonDevice::MatrixMode mode);
     /**
      * All of it in single precision, packed matrices in their places.
      */
@@ -36,7 +35,7 @@ private:
     void addMap(const std::string& name, const std::vector<const mlff_tensor*>& tensors);
     void addMatrix(const std::vector<double>& m, int numColumns, int numTerms);
 
-    const Order order;
+    const CommonDevice::MatrixMode mode;
     size_t base;                                            // where the set begins
     std::map<size_t, std::vector<unsigned int> > packed;    // by their places in values
 };

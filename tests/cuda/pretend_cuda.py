@@ -46,7 +46,8 @@ CASES = {"painn": ("empty", 11), "two-painn": ("two-empty", 11), "painn-open": (
          "painn-student": ("empty", 11), "painn-solvent": ("solvent", 11),
          "painn-medium": ("empty", 16), "painn-medium-split": ("empty", 16),
          "painn-medium-tf32": ("empty", 16), "painn-student-split": ("empty", 16),
-         "painn-large": ("large-empty", 17), "aimnet2": ("empty", 41), "aimnet2-split": ("empty", 41), "aimnet2-tf32": ("empty", 41),
+         "painn-large": ("large-empty", 17), "aimnet2": ("empty", 41),
+         "aimnet2-split": ("empty", 41), "aimnet2-tf32": ("empty", 41),
          "aimnet2-open": ("empty", 37), "aimnet2-ewald": ("empty", 43),
          "aimnet2-pme": ("empty", 45), "aimnet2-large": ("large-empty", 42)}
 
@@ -55,7 +56,8 @@ WITHOUT_GRAPH = ["aimnet2-pme"]
 
 # Where not all precisions are tried, only what needs other kernels than the rest.
 FEW_CASES = ["empty", "large-empty", "painn", "painn-student", "painn-medium",
-             "painn-medium-split", "painn-medium-tf32", "painn-student-split", "painn-large", "aimnet2", "aimnet2-split", "aimnet2-tf32", "aimnet2-pme", "aimnet2-large"]
+             "painn-medium-split", "painn-medium-tf32", "painn-student-split", "painn-large",
+             "aimnet2", "aimnet2-split", "aimnet2-tf32", "aimnet2-pme", "aimnet2-large"]
 
 # Device memory of an atom, by what thousands of atoms take more than a few do; bytes at most,
 # twice that in double precision: 100,000 atoms in 2.6 and 4.2 GB.
@@ -358,7 +360,8 @@ def check_graphs(options, wheels, capability):
             expected = {"graphs": "no: PME", "without": "no: setUseDeviceGraph(false)",
                         "refused": "no: PME", "programmatic": "no: PME"}
         else:
-            expected = {"graphs": "yes", "programmatic": "yes", "without": "no: setUseDeviceGraph(false)",
+            expected = {"graphs": "yes", "programmatic": "yes",
+                        "without": "no: setUseDeviceGraph(false)",
                         "refused": "no: cuStreamBeginCapture: CUDA_ERROR_NOT_SUPPORTED"}
         for way, text in expected.items():
             found = logs[way][name, precision].info["end-info"].get("graph", "")

@@ -15,7 +15,6 @@
  *                                                threads in all dimensions, bytes of dynamic memory,
  *                                                hash of all arguments; graph: as a node of one
  *       graph recorded|updated|launched NODES STREAM
- *       graph programmatic NODES                 edges of an executable that are
  *       copy KIND BYTES STREAM blocking|queued   HtoD, DtoH, DtoD
  *       record EVENT
  *       wait stream|context|event EVENT
@@ -912,9 +911,10 @@ static CUresult remove_edges(CUgraph handle, const CUgraphNode *from, const CUgr
 static CUresult add_edges(CUgraph handle, const CUgraphNode *from, const CUgraphNode *to,
                           const CUgraphEdgeData *data, size_t count) {
     const function *f = ((const node *) *to)->f;
-    if (edge_of(data) == PROGRAMMATIC_EDGE && !f->waits)
+    const bool programmatic = edge_of(data) == PROGRAMMATIC_EDGE;
+    if (programmatic && (!f->waits || setting("PRETEND_CUDA_CAPABILITY", 90) < 90))
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuGraphAddDependencies: %s does not wait for the "
-                      "kernel before", f->name);
+                      "kernel before, or the device cannot", f->name);
     return set_edge("cuGraphAddDependencies", (graph *) handle, *from, *to, count, NO_EDGE,
                     edge_of(data));
 }
@@ -937,23 +937,16 @@ VISIBLE CUresult cuGetProcAddress_v2(const char *name, void **function, int vers
            REFUSE(CUDA_ERROR_NOT_FOUND, "cuGetProcAddress: %s of version %d", name, version);
 }
 
-/* Nodes without an order, or, on devices that do not know them, programmatic edges. */
-static bool has_wrong_edges(const graph *g) {
-    size_t count = 0;
-    for (size_t k = 1; k < g->n_nodes; k++) {
-        count += g->edges[k] == PROGRAMMATIC_EDGE;
-        if (g->edges[k] == NO_EDGE)
-            return true;
-    }
-    say("graph programmatic %zu", count);
-    return count > 0 && setting("PRETEND_CUDA_CAPABILITY", 90) < 90;
+/* Whether nodes are without an order. */
+static bool lacks_edges(const graph *g) {
+    return g->n_nodes > 1 && memchr(g->edges+1, NO_EDGE, g->n_nodes-1) != NULL;
 }
 
 VISIBLE CUresult cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph handle,
                                              unsigned long long flags) {
     NEED_CONTEXT("cuGraphInstantiate");
     graph *made = calloc(1, sizeof *made);
-    if (flags != 0 || made == NULL || has_wrong_edges((const graph *) handle) ||
+    if (flags != 0 || made == NULL || lacks_edges((const graph *) handle) ||
             !copy_nodes(made, (const graph *) handle))
         return REFUSE(CUDA_ERROR_INVALID_VALUE, "cuGraphInstantiate: flags %llu", flags);
     *out = (CUgraphExec) made;

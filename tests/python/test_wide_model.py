@@ -1,49 +1,15 @@
 """PaiNN with more features than a device has local memory for: node kernels then take their inputs
 from scratch memory, and the atoms are more than the blocks that run at a time. Against Reference."""
 
-import json
-
 import numpy as np
 import openmm
 import pytest
 from openmmmlff import MLFFForce
-from openmmmlff.convert import safetensors_file
+from openmmmlff.benchmark import models
 
 FEATURES, ATOMS = 300, 150
-FORM = {"format": "mlff-painn-1", "n_features": FEATURES, "n_layers": 2, "n_rbf": 8, "cutoff": 4.0,
-        "n_z": 9, "rbf": "bessel", "cutoff_fn": "cosine", "envelope_on": "filter",
-        "filter_layers": 1, "shared_filters": False, "shared_interactions": False,
-        "norm_eps": 1e-8, "dir_eps": 0.0, "readout": [FEATURES, 20, 1], "energy_shift": 0.0,
-        "energy_scale": 1.0, "energy_unit": "eV", "length_unit": "angstrom"}
-
-
-def writeModel(path, form):
-    """Random weights; form: config, with context and update."""
-    random = np.random.default_rng(5)
-    f, k = form["n_features"], form["n_rbf"]
-    tensors = {"embedding": random.uniform(-1, 1, (form["n_z"], f)),
-               "rbf.freq": np.pi/form["cutoff"]*np.arange(1, k + 1)}
-
-    def linear(name, n, n_in, n_out):
-        tensors[f"{name}.w{n}"] = random.uniform(-1, 1, (n_out, n_in))*np.sqrt(3/n_in)
-        tensors[f"{name}.b{n}"] = random.uniform(-0.3, 0.3, n_out)
-
-    for layer in (f"layer.{l}" for l in range(form["n_layers"])):
-        linear(f"{layer}.filter", 0, k, 3*f)
-        if form["context"]:
-            linear(f"{layer}.ctx", 0, f, f)
-            linear(f"{layer}.ctx", 1, f, 3*f)
-        mix = {"m": (3, 3)} if form["update"] == "spatial" else {"v": (f, f), "w": (f, f)}
-        for name, shape in mix.items():
-            tensors[f"{layer}.mix.{name}"] = random.uniform(-1, 1, shape)/np.sqrt(shape[0])
-        linear(f"{layer}.upd", 0, 2*f, f)
-        linear(f"{layer}.upd", 1, f, 3*f)
-    for n, (n_in, n_out) in enumerate(zip(form["readout"], form["readout"][1:])):
-        tensors[f"readout.{n}.w"] = random.uniform(-1, 1, (n_out, n_in))/np.sqrt(n_in)
-        tensors[f"readout.{n}.b"] = random.uniform(-0.3, 0.3, n_out)
-    tensors = {name: value.astype(np.float64 if name.startswith("rbf") else np.float32)
-               for name, value in tensors.items()}
-    safetensors_file.write(path, tensors, {"config": json.dumps(form)})
+FORM = {**models.STANDARD["painn-128x3"][2], "n_features": FEATURES, "n_layers": 2,
+        "readout": [FEATURES, 20, 1]}
 
 
 def evaluate(path, platform, properties):
@@ -78,7 +44,7 @@ def skipWithout(name, properties):
                                   {"context": False, "update": "spatial"}])
 def test_wide_model(tmp_path, name, kind):
     path = tmp_path/"wide.safetensors"
-    writeModel(path, {**FORM, **kind})
+    models._writeRandom(path, {**FORM, **kind})
     properties = {} if name == "CPU" else {"Precision": "double"}
     if name != "CPU":
         skipWithout(name, properties)

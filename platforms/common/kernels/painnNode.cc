@@ -14,7 +14,7 @@
  *   BLOCK          threads; those behind OUT_LANES*OUT_GROUPS have no part in dense layers
  *   DEPTH          reads of weights that a thread has on their way at once
  *   ROOM           `rows` a block needs for inputs of dense layers; in scratch memory with WIDE
- *   JOIN           `part` for joining groups
+ *   JOIN           `part` for joining groups; of tensor cores, tensorRows.cu says how many
  *   STATE_ARG      where the values of rows stand that kernels pass on: GLOBAL; LOCAL_ARG, where
  *                  messages are in the same kernel (painnFused.cc)
  *   WEIGHTS        reals of a layer's weights, and where in them each tensor stands, on multiples

@@ -4,11 +4,16 @@
  *   ROWS           16, the rows of a fragment; inputs stand in scratch memory (WIDE), from where
  *                  they are staged as operands
  *   OUT_COLUMNS    outputs of a round; a warp has 16 of them, of each block of columns
- *   STAGE_TERMS    inputs that are staged at a time, whole groups of 32
- *   JOIN           real4 of local memory: the operands, then the sums, and a mark behind them
  */
 #define WARP_FRAGMENTS 2
 #define WARP_SUMS (4*WARP_FRAGMENTS)       /* of a lane, for one block of columns */
+
+/* Inputs that are staged at a time, whole groups: all of a layer, as far as local memory goes. */
+#if FEATURES > 128
+#define STAGE_TERMS 384
+#else
+#define STAGE_TERMS ((3*FEATURES+GROUP_TERMS-1)/GROUP_TERMS*GROUP_TERMS)
+#endif
 #define STAGE_STRIDE (STAGE_TERMS/GROUP_TERMS*GROUP_WORDS+4)
 #define STAGE_LOW (ROWS*STAGE_STRIDE)
 
@@ -24,6 +29,12 @@
 
 /* Sums of a column: its rows, and a gap, so that a warp's stores go to different banks. */
 #define JOIN_QUARTERS 5
+
+/* real4 of local memory: the operands (with TF32 only the high ones), then the sums, and a mark
+   behind them. */
+#define OPERANDS_SIZE ((1+TENSOR_PAIRS)*STAGE_LOW/4)
+#define SUMS_SIZE (3*OUT_COLUMNS*JOIN_QUARTERS)
+#define JOIN ((OPERANDS_SIZE > SUMS_SIZE ? OPERANDS_SIZE : SUMS_SIZE)+1)
 
 /* ------------------------------------------------------------------------------- range -- */
 
@@ -47,7 +58,7 @@ DEVICE void painnReportRange(LOCAL_ARG real4* join, GLOBAL int* RESTRICT status)
 /* ------------------------------------------------------------------------------- layer -- */
 
 /* Inputs [terms] of all rows as operands; zeros up to whole groups. */
-DEVICE void painnStage(GLOBAL const real4* in, int terms, LOCAL_ARG real4* join) {
+DEVICE void painnStageInputs(GLOBAL const real4* in, int terms, LOCAL_ARG real4* join) {
     const int quarter = LOCAL_ID%4, words = (terms+GROUP_TERMS-1)/GROUP_TERMS*16;
     bool outside = false;
     for (int t = LOCAL_ID/4; t < words; t += BLOCK/4) {
@@ -128,7 +139,7 @@ DEVICE void painnTensor(const int columns, const int vectors, int inputs,
 #pragma unroll 1
     for (int first = 0; first < groups; first += stages) {
         SYNC_THREADS;
-        painnStage(in+first*GROUP_TERMS*4, min(inputs-first*GROUP_TERMS, STAGE_TERMS), join);
+        painnStageInputs(in+first*GROUP_TERMS*4, min(inputs-first*GROUP_TERMS, STAGE_TERMS), join);
         SYNC_THREADS;
 #pragma unroll
         for (int c = 0; c < columns; c++) {

@@ -10,6 +10,7 @@
 #include "CommonPaiNNWeights.h"
 #include "mlff_internal.h"
 
+using OpenMM::CommonDevice;
 using OpenMM::CommonPaiNNWeights;
 using std::vector;
 
@@ -33,17 +34,14 @@ using std::vector;
 #define SENT 1
 #endif
 #ifdef TENSOR_PAIRS
-#define SHIM_ORDER (TENSOR_PAIRS ? CommonPaiNNWeights::HalfPairs : CommonPaiNNWeights::TF32)
+#define SHIM_MODE (TENSOR_PAIRS ? CommonDevice::HalfPairs : CommonDevice::TF32)
 #define WIDE
 #define ROWS 16
 #define QUARTERS 4
 #define ROOM (7*FEATURES*QUARTERS)
-#define STAGE_TERMS (FEATURES > 128 ? 384 : MULTIPLE(3*FEATURES, 32))
-#define OPERANDS (4*(STAGE_TERMS+8))
-#define JOIN ((OPERANDS > 15*OUT_LANES ? OPERANDS : 15*OUT_LANES)+1)
 #else
 #define SHIM_DOUBLE
-#define SHIM_ORDER CommonPaiNNWeights::Plain
+#define SHIM_MODE CommonDevice::Float
 #define ROWS 1
 #define ROOM (7*FEATURES)
 #define JOIN (3*BLOCK)
@@ -108,7 +106,7 @@ static vector<real> placeWeights(const PainnModel& model) {
     layer.upd_b0 = find("UPD_B0");
     layer.upd_w1 = find("UPD_W1");
     layer.upd_b1 = find("UPD_B1");
-    CommonPaiNNWeights block(&layer, 1, SHIM_ORDER);
+    CommonPaiNNWeights block(&layer, 1, SHIM_MODE);
 #define FILL(name) name = block.places[#name];
     PLACES(FILL)
     vector<real> weights;

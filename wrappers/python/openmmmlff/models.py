@@ -80,6 +80,10 @@ COULOMB = {"default": "Default", "none": "NoCoulomb", "simple": "Simple", "dsf":
            "ewald": "Ewald", "pme": "PME"}
 
 
+# MLFFForce's constants, on the command line as they are
+MATRIX_PRECISIONS = ("Full", "SplitHalf", "TF32")
+
+
 def addChargeOptions(add):
     """What the command line can say about charges; add: an argument parser's add_argument."""
     add("--charge", type=float, metavar="Q",

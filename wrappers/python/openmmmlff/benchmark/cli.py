@@ -17,12 +17,12 @@ from openmmmlff.benchmark.models import STANDARD, countBytes, countOperations, f
 from openmmmlff.benchmark.sweep import Sweep
 from openmmmlff.benchmark.systems import SIZES, SWEEP, countPairs, systemsOfSize
 from openmmmlff.benchmark.systems import request as systemRequest
+from openmmmlff.models import MATRIX_PRECISIONS
 
 FORMAT = "mlff-benchmark-1"
 QUICK_SIZES = (12, 192)
 REFERENCE = "Reference"
 TORCH = {"torch": "eager", "torch compiled": "compiled", "torch graph": "graph"}
-MATRIX_PRECISIONS = ("Full", "SplitHalf", "TF32")    # of MLFFForce
 # PaiNN's kernels for few atoms do without tensor cores: up to an atom a multiprocessor, and no
 # device has more than this.
 MOST_FUSED = 188

@@ -11,11 +11,10 @@ import tempfile
 import openmm
 
 from openmmmlff.compare import inputs, report
-from openmmmlff.compare.contend import (MATRIX, PRECISIONS, Base, Result, findContenders,
-                                           run)
+from openmmmlff.compare.contend import PRECISIONS, Base, Result, findContenders, run
 from openmmmlff.compare.figures import Tolerances, compare, worstOf
 from openmmmlff.evaluate import EvaluationError
-from openmmmlff.models import addChargeOptions
+from openmmmlff.models import MATRIX_PRECISIONS, addChargeOptions
 
 FORMAT = "mlff-compare-1"
 REFERENCE = "Reference"
@@ -47,7 +46,7 @@ def register(subparsers):
         help="OpenMM platforms (default: all that are available)")
     add("--precisions", nargs="+", choices=PRECISIONS,
         help="of platforms that have a choice (default: all three)")
-    add("--matrix-precision", nargs="+", choices=MATRIX, metavar="M",
+    add("--matrix-precision", nargs="+", choices=MATRIX_PRECISIONS, metavar="M",
         help="of CUDA in single and mixed precision, to compare: %(choices)s (default: as the "
              "forces say)")
     add("--base", metavar="P",

@@ -15,7 +15,6 @@ from openmmmlff.evaluate import KERNEL, platformNames, whyNoPlatform
 PRECISIONS = ("single", "mixed", "double")
 NOT_THERE = "is not available on"     # how a platform says that it lacks an architecture
 NOT_DONE = "matrix precision"         # how the child says that it was refused
-MATRIX = ("Full", "SplitHalf", "TF32")
 KNOWN = ("Reference", "CPU", "OpenCL", "CUDA")
 
 
@@ -103,7 +102,8 @@ def run(contender, cases, steps, whole):
 
 
 def _request(folder, contender, cases, steps, whole):
-    request = {"platform": contender.platform, "matrix": contender.matrix, "steps": steps, "whole": whole, "cases": [],
+    request = {"platform": contender.platform, "matrix": contender.matrix, "steps": steps,
+               "whole": whole, "cases": [],
                "properties": {"Precision": contender.precision} if contender.choice else {}}
     for k, case in enumerate(cases):
         path = os.path.join(folder, f"positions-{k}.npy")

@@ -1,7 +1,7 @@
 """The child process of one platform and precision: `python -m openmmmlff.compare.worker FOLDER`.
 
-FOLDER/request.json says what: platform, properties, matrix, steps, whole, cases (system, positions, box,
-parameters). Writes FOLDER/result.json: {"unavailable": reason} where the platform cannot make any
+FOLDER/request.json says what: platform, properties, matrix, steps, whole, cases (system, positions,
+box, parameters). Writes FOLDER/result.json: {"unavailable": reason} where the platform cannot make any
 Context, else {"device", "cases"}, a case being {"energy", "components"} or {"error"}; arrays are in
 FOLDER/<case>.npz. Energies in eV, forces in eV/angstrom, positions in nm.
 
