@@ -472,6 +472,18 @@ public:
     bool getUseDeviceGraph() const;
 
     /**
+     * Set whether boxes and positions that no model was made for are refused.  The default is true:
+     * an error names a box that cannot be meant (flat, far smaller than its atoms need, or OpenMM's
+     * default box that nobody has set), and, in an integrator's step, atoms that overlap.  With
+     * false, only what cannot be computed is refused.
+     */
+    void setCheckGeometry(bool check);
+    /**
+     * Get whether boxes and positions that no model was made for are refused.
+     */
+    bool getCheckGeometry() const;
+
+    /**
      * Copy the atomic numbers, the regions, their charges and multiplicities and the energy factor
      * of this object to an existing Context.
      */
@@ -565,6 +577,7 @@ private:
     int denseThreshold = 512;
     MatrixPrecision matrixPrecision = Full;
     bool useDeviceGraph = true;
+    bool checkGeometry = true;
 };
 
 } // namespace OpenMM

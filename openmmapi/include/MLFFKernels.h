@@ -35,8 +35,14 @@ public:
      * @param context          the context in which to execute this kernel
      * @param includeForces    true if forces should be calculated
      * @param includeEnergy    true if the energy should be calculated
+     * @param inStep           true if an integrator asks in a step.  A device then need not wait, and
+     *                         reports a failure at a later evaluation; atoms that overlap are an
+     *                         error.  Otherwise it is a question (of a user, a minimizer, a Monte
+     *                         Carlo move): a failure is reported at once, and atoms that overlap
+     *                         have a huge energy
      */
-    virtual double execute(ContextImpl& context, bool includeForces, bool includeEnergy) = 0;
+    virtual double execute(ContextImpl& context, bool includeForces, bool includeEnergy,
+                           bool inStep) = 0;
     /**
      * Copy changed parameters to a context.  The force has been checked by MLFFForceImpl.
      *

@@ -368,6 +368,14 @@ bool MLFFForce::getUseDeviceGraph() const {
     return useDeviceGraph;
 }
 
+void MLFFForce::setCheckGeometry(bool check) {
+    checkGeometry = check;
+}
+
+bool MLFFForce::getCheckGeometry() const {
+    return checkGeometry;
+}
+
 // ----------------------------------------------------------------------------- context
 
 static MLFFForceImpl& mlff(ForceImpl& impl) {

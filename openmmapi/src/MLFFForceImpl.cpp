@@ -24,7 +24,7 @@ template <class... Parts>
     throw OpenMMException(message.str());
 }
 
-MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) : owner(owner) {
+MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) : owner(owner), begunStep(-1) {
     forceGroup = owner.getForceGroup();
 }
 
@@ -36,11 +36,24 @@ void MLFFForceImpl::initialize(ContextImpl& context) {
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
 }
 
+void MLFFForceImpl::updateContextState(ContextImpl& context, bool&) {
+    begunStep = context.getStepCount();
+}
+
+// An integrator asks for forces between updateContextState() and the end of its step, which raises
+// the count. Everything else is a question: of a user, a minimizer, a Monte Carlo move.
 double MLFFForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces,
                                           bool includeEnergy, int groups) {
     if ((groups & (1 << forceGroup)) == 0)
         return 0.0;
-    return kernel.getAs<CalcMLFFForceKernel>().execute(context, includeForces, includeEnergy);
+    const bool inStep = includeForces && context.getStepCount() == begunStep;
+    if (inStep)
+        begunStep = -1;  // an evaluation that fails ends the step
+    const double energy = kernel.getAs<CalcMLFFForceKernel>().execute(context, includeForces,
+                                                                      includeEnergy, inStep);
+    if (inStep)
+        begunStep = context.getStepCount();
+    return energy;
 }
 
 map<string, double> MLFFForceImpl::getDefaultParameters() {
@@ -372,6 +385,7 @@ MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
     now.denseThreshold = owner.getDenseThreshold();
     now.matrixPrecision = owner.getMatrixPrecision();
     now.useDeviceGraph = owner.getUseDeviceGraph();
+    now.checkGeometry = owner.getCheckGeometry();
     return now;
 }
 
@@ -409,4 +423,6 @@ void MLFFForceImpl::checkUnchanged() const {
             now.useDeviceGraph != fixed.useDeviceGraph)
         fail(method, "the evaluation mode, the dense threshold, the matrix precision or the use of "
              "a device graph has changed", remedy);
+    if (now.checkGeometry != fixed.checkGeometry)
+        fail(method, "the check of the geometry has changed", remedy);
 }

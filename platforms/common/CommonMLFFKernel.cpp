@@ -189,7 +189,7 @@ void CommonCalcMLFFForceKernel::copyParametersToContext(ContextImpl& context,
 // ------------------------------------------------------------------------------ execute
 
 double CommonCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
-                                          bool includeEnergy) {
+                                          bool includeEnergy, bool) {
     if (cc.getNumContexts() == 1)
         return compute(context, includeForces, includeEnergy);
     // With several devices the buffers of each are cleared by its own thread: ours comes behind.

@@ -32,7 +32,7 @@ public:
                               std::unique_ptr<CommonDevice> device);
     ~CommonCalcMLFFForceKernel();
     void initialize(const System& system, const MLFFForce& force);
-    double execute(ContextImpl& context, bool includeForces, bool includeEnergy);
+    double execute(ContextImpl& context, bool includeForces, bool includeEnergy, bool inStep);
     void copyParametersToContext(ContextImpl& context, const MLFFForce& force);
     void getAtomCharges(ContextImpl& context, std::vector<double>& charges);
     void getEnergyComponents(ContextImpl& context, std::vector<double>& components);

@@ -98,7 +98,7 @@ void HostCalcMLFFForceKernel::readParameters(const MLFFForce& force) {
 // ------------------------------------------------------------------------------ execute
 
 double HostCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
-                                        bool includeEnergy) {
+                                        bool includeEnergy, bool) {
     evaluation++;
     const double scale = readMLFFScale(context, scaleParameter)*energyFactor;
     if (scale == 0 && !derivative)

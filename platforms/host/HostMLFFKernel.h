@@ -47,7 +47,7 @@ class HostCalcMLFFForceKernel : public CalcMLFFForceKernel {
 public:
     HostCalcMLFFForceKernel(std::string name, const Platform& platform);
     void initialize(const System& system, const MLFFForce& force);
-    double execute(ContextImpl& context, bool includeForces, bool includeEnergy);
+    double execute(ContextImpl& context, bool includeForces, bool includeEnergy, bool inStep);
     void copyParametersToContext(ContextImpl& context, const MLFFForce& force);
     void getAtomCharges(ContextImpl& context, std::vector<double>& charges);
     void getEnergyComponents(ContextImpl& context, std::vector<double>& components);

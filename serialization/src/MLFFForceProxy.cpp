@@ -26,7 +26,8 @@ using std::to_string;
  *    <Force type="MLFFForce" version="1" name=... forceGroup=... periodic=... energyFactor=...
  *           scaleParameter=... scaleParameterDefaultValue=... coulombMethod=... coulombCutoff=...
  *           coulombAlpha=... ewaldErrorTolerance=... useDispersion=... dispersionCutoff=...
- *           evaluationMode=... denseThreshold=... matrixPrecision=... useDeviceGraph=...>
+ *           evaluationMode=... denseThreshold=... matrixPrecision=... useDeviceGraph=...
+ *           checkGeometry=...>
  *        <Model storage="embedded" file=... size=... sha256=...>
  *            <Part base64=.../> ...          (storage="path": no parts, the file must be there)
  *        </Model>
@@ -240,6 +241,7 @@ void MLFFForceProxy::saveExecution(const MLFFForce& force, SerializationNode& no
     node.setIntProperty("denseThreshold", force.denseThreshold);
     node.setIntProperty("matrixPrecision", force.matrixPrecision);
     node.setBoolProperty("useDeviceGraph", force.useDeviceGraph);
+    node.setBoolProperty("checkGeometry", force.checkGeometry);
 }
 
 void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& force) {
@@ -247,6 +249,7 @@ void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& for
     force.denseThreshold = node.getIntProperty("denseThreshold", force.denseThreshold);
     force.matrixPrecision = getChoice(node, "matrixPrecision", MLFFForce::TF32);
     force.useDeviceGraph = node.getBoolProperty("useDeviceGraph", true);
+    force.checkGeometry = node.getBoolProperty("checkGeometry", true);
 }
 
 void MLFFForceProxy::serialize(const void* object, SerializationNode& node) const {

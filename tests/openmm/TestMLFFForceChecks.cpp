@@ -523,6 +523,10 @@ static void testFixedByContext() {
     c.force->setUseDeviceGraph(false);
     CHECK_THROWS(execution, c.force->updateParametersInContext(context));
     c.force->setUseDeviceGraph(true);
+    c.force->setCheckGeometry(false);
+    CHECK_THROWS("the check of the geometry has changed",
+                 c.force->updateParametersInContext(context));
+    c.force->setCheckGeometry(true);
     c.force->updateParametersInContext(context);
     c.force->addEnsembleMember(bundledModel());
     CHECK_THROWS("the ensemble has changed from 1 to 2 members",

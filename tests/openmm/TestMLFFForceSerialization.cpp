@@ -66,6 +66,7 @@ static MLFFForce* makeSpecialCharges(const Golden& g) {
     force->setDenseThreshold(77);
     force->setMatrixPrecision(MLFFForce::TF32);
     force->setUseDeviceGraph(false);
+    force->setCheckGeometry(false);
     return force;
 }
 
@@ -89,6 +90,7 @@ static void checkSameForce(const MLFFForce& a, const MLFFForce& b) {
     CHECK(a.getDenseThreshold() == b.getDenseThreshold());
     CHECK(a.getMatrixPrecision() == b.getMatrixPrecision());
     CHECK(a.getUseDeviceGraph() == b.getUseDeviceGraph());
+    CHECK(a.getCheckGeometry() == b.getCheckGeometry());
     CHECK(a.getNumEnsembleMembers() == b.getNumEnsembleMembers());
     for (int k = 0; k < a.getNumEnsembleMembers() && k < b.getNumEnsembleMembers(); k++) {
         CHECK(a.getEnsembleMemberFile(k) == b.getEnsembleMemberFile(k));
@@ -205,7 +207,7 @@ static void testShorterXml() {
     for (const char* property : {"coulombMethod", "coulombCutoff", "coulombAlpha",
                                  "ewaldErrorTolerance", "useDispersion", "dispersionCutoff",
                                  "evaluationMode", "denseThreshold", "matrixPrecision",
-                                 "useDeviceGraph"}) {
+                                 "useDeviceGraph", "checkGeometry"}) {
         const size_t at = xml.find(string(" ") + property + "=\""), open = xml.find('"', at);
         CHECK(at != string::npos);
         xml.erase(at, xml.find('"', open+1)+1-at);

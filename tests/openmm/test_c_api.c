@@ -222,6 +222,9 @@ static void test_execution_settings(void) {
     CHECK(OpenMM_MLFFForce_getUseDeviceGraph(force) == 1);
     CHECK_ZERO(OpenMM_MLFFForce_setUseDeviceGraph(force, OpenMM_False));
     CHECK(OpenMM_MLFFForce_getUseDeviceGraph(force) == 0);
+    CHECK(OpenMM_MLFFForce_getCheckGeometry(force) == 1);
+    CHECK_ZERO(OpenMM_MLFFForce_setCheckGeometry(force, OpenMM_False));
+    CHECK(OpenMM_MLFFForce_getCheckGeometry(force) == 0);
     OpenMM_MLFFForce_destroy(force);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_setEvaluationMode(NULL, 0) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getEvaluationMode(NULL) == -1);

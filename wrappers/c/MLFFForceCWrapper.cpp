@@ -455,6 +455,14 @@ int OpenMM_MLFFForce_getUseDeviceGraph(const OpenMM_MLFFForce* target) {
     return guarded(-1, [&] { return (int) cpp(target).getUseDeviceGraph(); });
 }
 
+int OpenMM_MLFFForce_setCheckGeometry(OpenMM_MLFFForce* target, OpenMM_Boolean check) {
+    return guardedCode([&] { cpp(target).setCheckGeometry(check != OpenMM_False); });
+}
+
+int OpenMM_MLFFForce_getCheckGeometry(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getCheckGeometry(); });
+}
+
 int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce* target, OpenMM_Context* context) {
     return guardedCode([&] { cpp(target).updateParametersInContext(cpp(context)); });
 }

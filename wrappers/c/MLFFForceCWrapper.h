@@ -224,6 +224,11 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_setUseDeviceGraph(OpenMM_MLFFForce *targe
                                                          OpenMM_Boolean use);
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_getUseDeviceGraph(const OpenMM_MLFFForce *target);
 
+/* Whether boxes and positions that no model was made for are refused (default: yes). */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCheckGeometry(OpenMM_MLFFForce *target,
+                                                        OpenMM_Boolean check);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCheckGeometry(const OpenMM_MLFFForce *target);
+
 /* Copy atomic numbers, regions, their charges and multiplicities, and the energy factor to a
    Context. 0 or -1. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce *target,

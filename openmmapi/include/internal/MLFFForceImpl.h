@@ -23,9 +23,11 @@ public:
     const MLFFForce& getOwner() const {
         return owner;
     }
-    void updateContextState(ContextImpl&, bool&) {
-        // This force does not change positions, velocities or parameters.
-    }
+    /**
+     * Changes nothing.  Integrators call it at the begin of each step, which tells their evaluations
+     * from all others.
+     */
+    void updateContextState(ContextImpl& context, bool& forcesInvalid);
     double calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy,
                                int groups);
     std::map<std::string, double> getDefaultParameters();
@@ -63,7 +65,7 @@ private:
         MLFFForce::EvaluationMode evaluationMode;
         int denseThreshold;
         MLFFForce::MatrixPrecision matrixPrecision;
-        bool useDeviceGraph;
+        bool useDeviceGraph, checkGeometry;
     };
     Fixed readFixed() const;
     void checkForce(const System& system) const;
@@ -80,6 +82,7 @@ private:
     Kernel kernel;
     Fixed fixed;
     MLFFForce::CoulombMethod coulombMethod;  // never Default
+    long long begunStep;                     // the last step that an integrator began; -1: none
 };
 
 } // namespace OpenMM
