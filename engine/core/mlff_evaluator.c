@@ -10,7 +10,8 @@
 #include <string.h>
 
 struct mlff_evaluator {
-    const mlff_model *model;      // borrowed
+    const mlff_model *model;      // owned, with others
+    mlff_parallel parallel;       // of the settings, if they have one
     const mlff_backend *backend;
     void *state;                  // of the backend
 };
@@ -82,21 +83,25 @@ mlff_status mlff_evaluator_new(const mlff_platform *platform, const mlff_model *
     if (!backend)
         return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "%s is not available on %s",
                          info->display_name, platform->name);
-    const mlff_settings defaults = {0};
-    if (!settings)
-        settings = &defaults;
-    MLFF_TRY(check_settings(info, settings, err));
+    mlff_settings chosen = {0};
+    if (settings)
+        chosen = *settings;
+    MLFF_TRY(check_settings(info, &chosen, err));
 
     mlff_evaluator *evaluator = calloc(1, sizeof *evaluator);
     if (!evaluator)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for an evaluator");
-    evaluator->model = model;
     evaluator->backend = backend;
-    const mlff_status status = backend->create(model, settings, &evaluator->state, err);
+    if (chosen.parallel) {
+        evaluator->parallel = *chosen.parallel;
+        chosen.parallel = &evaluator->parallel;
+    }
+    const mlff_status status = backend->create(model, &chosen, &evaluator->state, err);
     if (status != MLFF_OK) {
         free(evaluator);
         return status;
     }
+    evaluator->model = mlff_model_retain(model);
     *out = evaluator;
     return MLFF_OK;
 }
@@ -104,7 +109,8 @@ mlff_status mlff_evaluator_new(const mlff_platform *platform, const mlff_model *
 void mlff_evaluator_free(mlff_evaluator *evaluator) {
     if (!evaluator)
         return;
-    evaluator->backend->destroy(evaluator->state);
+    evaluator->backend->destroy(evaluator->state);  // may read the model
+    mlff_model_free(evaluator->model);
     free(evaluator);
 }
 

@@ -52,7 +52,10 @@ MLFF_API const char *mlff_status_name(mlff_status status);
 
 /* ------------------------------------------------------------------------------- model -- */
 
-/* A checked model file; immutable, may be shared by threads, evaluators and Contexts. */
+/*
+ * A checked model file; immutable, may be shared by threads, evaluators and Contexts. It lives as
+ * long as anyone owns it: who loaded it, who called mlff_model_retain(), every evaluator of it.
+ */
 typedef struct mlff_model mlff_model;
 
 /* All strings and arrays belong to the model; a missing text is "". */
@@ -81,7 +84,7 @@ typedef struct mlff_model_info {
  * those of one file with both. Without, dispersion must be switched off.
  *
  *   path        file name
- *   out         the model; NULL on failure; free with mlff_model_free()
+ *   out         the model, owned by the caller; NULL on failure; give up with mlff_model_free()
  *
  * Returns MLFF_OK, MLFF_ERROR_FILE, MLFF_ERROR_FORMAT, MLFF_ERROR_UNSUPPORTED, MLFF_ERROR_MEMORY.
  */
@@ -91,7 +94,14 @@ MLFF_API mlff_status mlff_model_load(const char *path, mlff_model **out, mlff_er
 MLFF_API mlff_status mlff_model_load_memory(const void *bytes, size_t n_bytes, const char *name,
                                             mlff_model **out, mlff_error *err);
 
-MLFF_API void mlff_model_free(mlff_model *model);  /* NULL is fine */
+/*
+ * Become a further owner: the model lives until every owner has called mlff_model_free() once.
+ * Whoever owns a model may do so on any thread. Returns model; NULL is fine.
+ */
+MLFF_API const mlff_model *mlff_model_retain(const mlff_model *model);
+
+/* Give up ownership; the last owner's call frees the model and all it lent. NULL is fine. */
+MLFF_API void mlff_model_free(const mlff_model *model);
 
 MLFF_API const mlff_model_info *mlff_model_get_info(const mlff_model *model);
 
@@ -187,7 +197,8 @@ typedef struct mlff_settings {
     double ewald_tolerance;      /* Ewald and PME */
     int dispersion;              /* 0 the model's default, 1 on, -1 off */
     double dispersion_cutoff;    /* angstrom */
-    const mlff_parallel *parallel;  /* borrowed; NULL: one thread. Results do not depend on it */
+    const mlff_parallel *parallel;  /* NULL: one thread. Results do not depend on it. An evaluator
+                                       copies it, but not what ctx points to */
 } mlff_settings;
 
 typedef enum mlff_component {
@@ -215,8 +226,9 @@ typedef struct mlff_evaluator mlff_evaluator;
 
 /*
  * One platform's room for one architecture. The functions live in platforms/<p>/<architecture>/.
- * create() may keep the model pointer (borrowed) and allocates what does not depend on the graph;
- * evaluate() may grow its scratch, keeps it, and leaves the state usable after an error.
+ * create() may keep the pointers to the model and to settings->parallel, which outlive the state
+ * (the evaluator owns both), and allocates what does not depend on the graph; evaluate() may grow
+ * its scratch, keeps it, and leaves the state usable after an error.
  */
 typedef struct mlff_backend {
     const char *architecture;
@@ -239,8 +251,9 @@ typedef struct mlff_platform {
 /*
  * Prepare a model for evaluation on a platform. One evaluator serves one thread at a time.
  *
- *   model       borrowed: must outlive the evaluator
- *   settings    NULL: the model's defaults
+ *   model       the evaluator becomes a further owner: the caller may free it at once
+ *   settings    NULL: the model's defaults; copied. What parallel->ctx points to must live as long
+ *               as the evaluator is asked, but not until it is freed
  *
  * Returns MLFF_OK, MLFF_ERROR_UNSUPPORTED ("PaiNN is not available on X"), or create()'s status.
  */

@@ -128,6 +128,7 @@ static mlff_status new_model(unsigned char *bytes, size_t n_bytes, const char *n
         free(bytes);
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for the model '%s'", name);
     }
+    atomic_init(&model->n_owners, 1);
     model->bytes = bytes;
     model->info.n_bytes = n_bytes;
     model->name = copy_name(name);
@@ -213,8 +214,19 @@ mlff_status mlff_model_load_memory(const void *bytes, size_t n_bytes, const char
     return new_model(copy, n_bytes, name, out, err);
 }
 
-void mlff_model_free(mlff_model *model) {
-    if (!model)
+/* -------------------------------------------------------------------------------- own -- */
+
+const mlff_model *mlff_model_retain(const mlff_model *shared) {
+    mlff_model *model = (mlff_model *) shared;  // all but the count is const
+    if (model)
+        atomic_fetch_add_explicit(&model->n_owners, 1, memory_order_relaxed);
+    return shared;
+}
+
+void mlff_model_free(const mlff_model *shared) {
+    mlff_model *model = (mlff_model *) shared;
+    // what other owners read happens before the last one frees
+    if (!model || atomic_fetch_sub_explicit(&model->n_owners, 1, memory_order_acq_rel) > 1)
         return;
     if (model->description)
         model->architecture->free_description(model->description);

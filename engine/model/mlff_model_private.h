@@ -10,11 +10,10 @@
 #include "mlff_json.h"
 #include "mlff_safetensors.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include <stdatomic.h>
 
 struct mlff_model {
+    atomic_int n_owners;       /* mlff_model_retain(), mlff_model_free() */
     char *name;                /* file name for messages, shortened if very long */
     unsigned char *bytes;      /* the file's content, info.n_bytes */
     mlff_safetensors file;     /* tensors (borrow from bytes) and metadata */
@@ -59,7 +58,4 @@ mlff_status mlff_model_set_elements(mlff_model *model, int n, const int *z, mlff
 /* The same from a text: "[1, 6, 7]", or "H C N" (spaces, commas) with a "(remark)" at its end. */
 mlff_status mlff_model_parse_elements(mlff_model *model, const char *text, mlff_error *err);
 
-#ifdef __cplusplus
-}
-#endif
 #endif

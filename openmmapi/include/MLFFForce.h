@@ -401,13 +401,39 @@ public:
      */
     const std::string& getScaleParameter() const;
     /**
-     * Set the value that the scale parameter has in a new Context.
+     * Set the value that the scale parameter has in a new Context.  In one that exists,
+     * Context::setParameter() changes the value.
      */
     void setScaleParameterDefaultValue(double value);
     /**
      * Get the value that the scale parameter has in a new Context.
      */
     double getScaleParameterDefaultValue() const;
+    /**
+     * Get the number of global parameters that the energy depends on: 1 with a scale parameter,
+     * else 0.  This method and the next three are those of OpenMM's own forces, for programs that
+     * look for parameters in any force.
+     */
+    int getNumGlobalParameters() const;
+    /**
+     * Get the name of a global parameter: getScaleParameter().
+     *
+     * @param index    the index of the parameter
+     */
+    const std::string& getGlobalParameterName(int index) const;
+    /**
+     * Get the value that a global parameter has in a new Context.
+     *
+     * @param index    the index of the parameter
+     */
+    double getGlobalParameterDefaultValue(int index) const;
+    /**
+     * Set the value that a global parameter has in a new Context.
+     *
+     * @param index           the index of the parameter
+     * @param defaultValue    its value
+     */
+    void setGlobalParameterDefaultValue(int index, double defaultValue);
     /**
      * Request that this force compute the derivative of its energy with respect to the scale
      * parameter; read it with State::getEnergyParameterDerivatives().

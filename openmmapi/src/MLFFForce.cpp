@@ -22,17 +22,11 @@ static void checkIndex(const char* method, const char* what, int index, size_t c
                           to_string(index) + " is out of range: " + valid);
 }
 
-static shared_ptr<const mlff_model> share(mlff_model* model) {
-    return shared_ptr<const mlff_model>(model, [](const mlff_model* m) {
-        mlff_model_free(const_cast<mlff_model*>(m));
-    });
-}
-
 static shared_ptr<const mlff_model> loadFile(const string& path) {
     mlff_model* model;
     mlff_error err;
     checkMLFFStatus(mlff_model_load(path.c_str(), &model, &err), err);
-    return share(model);
+    return shared_ptr<const mlff_model>(model, mlff_model_free);
 }
 
 static shared_ptr<const mlff_model> loadMemory(const string& name, const string& content) {
@@ -40,7 +34,7 @@ static shared_ptr<const mlff_model> loadMemory(const string& name, const string&
     mlff_error err;
     checkMLFFStatus(mlff_model_load_memory(content.data(), content.size(), name.c_str(), &model,
                                            &err), err);
-    return share(model);
+    return shared_ptr<const mlff_model>(model, mlff_model_free);
 }
 
 static string listElements(const mlff_model_info& info) {
@@ -308,6 +302,27 @@ void MLFFForce::setScaleParameterDefaultValue(double value) {
 
 double MLFFForce::getScaleParameterDefaultValue() const {
     return scaleDefault;
+}
+
+int MLFFForce::getNumGlobalParameters() const {
+    return scaleParameter.empty() ? 0 : 1;
+}
+
+const string& MLFFForce::getGlobalParameterName(int index) const {
+    checkIndex("getGlobalParameterName", "global parameter", index, getNumGlobalParameters());
+    return scaleParameter;
+}
+
+double MLFFForce::getGlobalParameterDefaultValue(int index) const {
+    checkIndex("getGlobalParameterDefaultValue", "global parameter", index,
+               getNumGlobalParameters());
+    return scaleDefault;
+}
+
+void MLFFForce::setGlobalParameterDefaultValue(int index, double defaultValue) {
+    checkIndex("setGlobalParameterDefaultValue", "global parameter", index,
+               getNumGlobalParameters());
+    scaleDefault = defaultValue;
 }
 
 // The name is compared with the scale parameter's when a Context is created, so that the two may

@@ -7,6 +7,7 @@
 #include "openmm/System.h"
 #include "openmm/internal/ContextImpl.h"
 #include <cmath>
+#include <cstring>
 #include <sstream>
 
 using namespace OpenMM;
@@ -24,14 +25,14 @@ template <class... Parts>
     throw OpenMMException(message.str());
 }
 
-MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) : owner(owner), begunStep(-1) {
+MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) :
+        owner(owner), fixed(readFixed()), coulombMethod(MLFFForce::NoCoulomb), begunStep(-1) {
     forceGroup = owner.getForceGroup();
 }
 
 void MLFFForceImpl::initialize(ContextImpl& context) {
     checkForce(context.getSystem());
     coulombMethod = resolveCoulomb();
-    fixed = readFixed();
     kernel = context.getPlatform().createKernel(CalcMLFFForceKernel::Name(), context);
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
 }
@@ -58,8 +59,8 @@ double MLFFForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForc
 
 map<string, double> MLFFForceImpl::getDefaultParameters() {
     map<string, double> parameters;
-    if (!owner.getScaleParameter().empty())
-        parameters[owner.getScaleParameter()] = owner.getScaleParameterDefaultValue();
+    if (!fixed.scaleParameter.empty())
+        parameters[fixed.scaleParameter] = fixed.scaleDefault;
     return parameters;
 }
 
@@ -68,10 +69,7 @@ vector<string> MLFFForceImpl::getKernelNames() {
 }
 
 vector<pair<int, int> > MLFFForceImpl::getBondedParticles() const {
-    vector<pair<int, int> > bonds(owner.getNumBonds());
-    for (int i = 0; i < owner.getNumBonds(); i++)
-        owner.getBondParameters(i, bonds[i].first, bonds[i].second);
-    return bonds;
+    return fixed.bonds;
 }
 
 void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
@@ -83,15 +81,18 @@ void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
 
 // ------------------------------------------------------------------------------ questions
 
+const mlff_model_info& MLFFForceImpl::getInfo() const {
+    return *mlff_model_get_info(fixed.models[0].get());
+}
+
 // OpenMM's own check that positions have been set; computes nothing.
 static void checkPositions(ContextImpl& context) {
     context.calcForcesAndEnergy(false, false, 0);
 }
 
 void MLFFForceImpl::getAtomCharges(ContextImpl& context, vector<double>& charges) {
-    const mlff_model_info* info = mlff_model_get_info(&owner.getModel());
-    if (!info->has_charges)
-        fail("getAtomCharges(): the ", info->display_name, " model ", owner.getModelFile(),
+    if (!getInfo().has_charges)
+        fail("getAtomCharges(): the ", getInfo().display_name, " model ", fixed.modelFile,
              " computes no charges");
     checkPositions(context);
     kernel.getAs<CalcMLFFForceKernel>().getAtomCharges(context, charges);
@@ -103,16 +104,15 @@ map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context) {
     checkPositions(context);
     vector<double> values;
     kernel.getAs<CalcMLFFForceKernel>().getEnergyComponents(context, values);
-    const bool charges = mlff_model_get_info(&owner.getModel())->has_charges;
     map<string, double> components;
     for (int k = 0; k < MLFF_N_COMPONENTS; k++)
-        if (charges || k == MLFF_NETWORK || k == MLFF_ELEMENTS)
+        if (getInfo().has_charges || k == MLFF_NETWORK || k == MLFF_ELEMENTS)
             components[names[k]] = values[k];
     return components;
 }
 
 void MLFFForceImpl::getEnsembleDeviation(ContextImpl& context, double& energy, double& force) {
-    if (owner.getNumEnsembleMembers() < 2)
+    if (fixed.models.size() < 2)
         fail("getEnsembleDeviation(): the force has one model, whose deviation from itself says "
              "nothing: add others by addEnsembleMember()");
     checkPositions(context);
@@ -374,11 +374,16 @@ MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
         owner.getAtomParameters(i, particle, atomicNumber, region);
         now.particles.push_back(particle);
     }
-    now.bonds = getBondedParticles();
-    now.members = owner.getNumEnsembleMembers();
+    now.bonds.resize(owner.getNumBonds());
+    for (int i = 0; i < owner.getNumBonds(); i++)
+        owner.getBondParameters(i, now.bonds[i].first, now.bonds[i].second);
+    for (int k = 0; k < owner.getNumEnsembleMembers(); k++)
+        now.models.push_back(shareMLFFModel(owner.getModel(k)));
+    now.modelFile = owner.getModelFile();
     now.settings = readMLFFSettings(owner);
     now.periodic = owner.usesPeriodicBoundaryConditions();
     now.scaleParameter = owner.getScaleParameter();
+    now.scaleDefault = owner.getScaleParameterDefaultValue();
     for (int i = 0; i < owner.getNumEnergyParameterDerivatives(); i++)
         now.derivatives.push_back(owner.getEnergyParameterDerivativeName(i));
     now.evaluationMode = owner.getEvaluationMode();
@@ -387,6 +392,16 @@ MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
     now.useDeviceGraph = owner.getUseDeviceGraph();
     now.checkGeometry = owner.getCheckGeometry();
     return now;
+}
+
+// Models of the same content: another force, which has taken the place of a deleted one, may have
+// others.
+static bool sameModels(const vector<MLFFModelShare>& a, const vector<MLFFModelShare>& b) {
+    for (size_t k = 0; k < a.size(); k++)
+        if (strcmp(mlff_model_get_info(a[k].get())->sha256,
+                   mlff_model_get_info(b[k].get())->sha256) != 0)
+            return false;
+    return true;
 }
 
 static bool sameSettings(const mlff_settings& a, const mlff_settings& b) {
@@ -410,13 +425,19 @@ void MLFFForceImpl::checkUnchanged() const {
         fail(method, "the bonds have changed", remedy);
     if (now.periodic != fixed.periodic)
         fail(method, "the use of periodic boundary conditions has changed", remedy);
-    if (now.members != fixed.members)
-        fail(method, "the ensemble has changed from ", fixed.members, " to ", now.members,
-             " members", remedy);
+    if (now.models.size() != fixed.models.size())
+        fail(method, "the ensemble has changed from ", fixed.models.size(), " to ",
+             now.models.size(), " members", remedy);
+    if (!sameModels(now.models, fixed.models))
+        fail(method, "the model has changed", remedy);
     if (!sameSettings(now.settings, fixed.settings))
         fail(method, "the Coulomb or dispersion settings have changed", remedy);
     if (now.scaleParameter != fixed.scaleParameter || now.derivatives != fixed.derivatives)
         fail(method, "the scale parameter or its derivative has changed", remedy);
+    if (now.scaleDefault != fixed.scaleDefault)
+        fail(method, "the default value of the scale parameter '", now.scaleParameter, "' has "
+             "changed from ", fixed.scaleDefault, " to ", now.scaleDefault, ", but it holds for new "
+             "Contexts only: call setParameter() on this Context, or reinitialize()");
     if (now.evaluationMode != fixed.evaluationMode ||
             now.denseThreshold != fixed.denseThreshold ||
             now.matrixPrecision != fixed.matrixPrecision ||

@@ -19,8 +19,7 @@ std::unique_ptr<CommonNetwork> OpenMM::createCommonAIMNet2(CommonDevice& device,
                                                            CommonAtoms& atoms,
                                                            const mlff_model& model,
                                                            const mlff_settings& settings) {
-    const auto* description = static_cast<const mlff_aimnet2*>(mlff_model_description(&model));
-    return std::make_unique<CommonAIMNet2>(device, atoms, *description, settings);
+    return std::make_unique<CommonAIMNet2>(device, atoms, model, settings);
 }
 
 static int divideUp(int a, int b) {
@@ -61,10 +60,12 @@ struct CommonAIMNet2::Shape {
 
 // ----------------------------------------------------------------------------- construct
 
-CommonAIMNet2::CommonAIMNet2(CommonDevice& device, CommonAtoms& atoms, const mlff_aimnet2& model,
+CommonAIMNet2::CommonAIMNet2(CommonDevice& device, CommonAtoms& atoms, const mlff_model& file,
                              const mlff_settings& settings) :
-        device(device), atoms(atoms), model(model), A(model.n_features), G(model.n_radial),
-        C(model.n_combinations), Q(model.n_charges), matrixMode(device.getMatrixMode()),
+        CommonNetwork(file), device(device), atoms(atoms),
+        model(*static_cast<const mlff_aimnet2*>(mlff_model_description(&file))),
+        A(model.n_features), G(model.n_radial), C(model.n_combinations), Q(model.n_charges),
+        matrixMode(device.getMatrixMode()),
         message(nullptr), keep(true), capacity(-1), weight(NAN) {
     inputStride = hiddenStride = 0;
     mlff_error err;

@@ -26,10 +26,10 @@ public:
     /**
      * @param device      outlives this object
      * @param atoms       outlives this object
-     * @param model       outlives this object
+     * @param file        the model, shared
      * @param settings    as mlff_evaluator_new() takes them
      */
-    CommonAIMNet2(CommonDevice& device, CommonAtoms& atoms, const mlff_aimnet2& model,
+    CommonAIMNet2(CommonDevice& device, CommonAtoms& atoms, const mlff_model& file,
                   const mlff_settings& settings);
     double getMessageRange() const;
     double getLongRange() const;

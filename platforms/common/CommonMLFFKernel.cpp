@@ -94,7 +94,7 @@ void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& for
     settings = readMLFFSettings(force);
     models.clear();
     for (int k = 0; k < force.getNumEnsembleMembers(); k++)
-        models.push_back(&force.getModel(k));
+        models.push_back(shareMLFFModel(force.getModel(k)));
     device->matrixMode = leftTensorCores ? CommonDevice::Float : wantedMode(force);
     createNetworks();
     geometry->initialize(networks[0]->getMessageRange(), getLongRange());
@@ -107,7 +107,7 @@ void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& for
 
 void CommonCalcMLFFForceKernel::createNetworks() {
     networks.clear();
-    for (const mlff_model* model : models)
+    for (const MLFFModelShare& model : models)
         networks.push_back(createCommonNetwork(*device, geometry->atoms, *model, settings));
 }
 

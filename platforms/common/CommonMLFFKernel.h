@@ -74,7 +74,7 @@ private:
     std::unique_ptr<CommonDevice> device;
     ComputeContext& cc;
     std::unique_ptr<CommonGeometry> geometry;
-    std::vector<const mlff_model*> models;                  // of the force, one a member
+    std::vector<MLFFModelShare> models;                     // one per member
     mlff_settings settings;
     std::vector<std::unique_ptr<CommonNetwork> > networks;  // one a member
     bool leftTensorCores;               // because of an operand outside the range of halves

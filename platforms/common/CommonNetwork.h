@@ -3,7 +3,7 @@
 
 #include "CommonDevice.h"
 #include "CommonPairs.h"
-#include "mlff.h"
+#include "internal/MLFFModel.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +52,11 @@ struct CommonRequest {
  */
 class CommonNetwork {
 public:
+    /**
+     * @param model    shared: it lives as long as this object
+     */
+    explicit CommonNetwork(const mlff_model& model) : share(shareMLFFModel(model)) {
+    }
     virtual ~CommonNetwork() {
     }
     /**
@@ -112,6 +117,8 @@ public:
      * Device memory held, bytes.
      */
     virtual size_t getMemory() const = 0;
+private:
+    const MLFFModelShare share;
 };
 
 /**
@@ -119,7 +126,7 @@ public:
  *
  * @param device      outlives the network
  * @param atoms       outlives the network
- * @param model       outlives the network
+ * @param model       shared by the network
  * @param settings    as mlff_evaluator_new() takes them
  */
 std::unique_ptr<CommonNetwork> createCommonNetwork(CommonDevice& device, CommonAtoms& atoms,

@@ -53,7 +53,7 @@ std::unique_ptr<CommonNetwork> OpenMM::createCommonPaiNN(CommonDevice& device, C
 }
 
 CommonPaiNN::CommonPaiNN(CommonDevice& device, CommonAtoms& atoms, const mlff_model& model) :
-        device(device), atoms(atoms),
+        CommonNetwork(model), device(device), atoms(atoms),
         painn(*static_cast<const mlff_painn*>(mlff_model_description(&model))),
         F(painn.n_features), L(painn.n_layers), sent(painn.context ? 3 : 1),
         channel(painn.update == MLFF_PAINN_CHANNEL), messageLanes(std::min(roundUp(F, 32), 256)),

@@ -5,7 +5,7 @@
 #include "../../platforms/reference/longrange/ref_longrange.h"
 #include "check.h"
 #include "mlff_json.h"
-#include "mlff_model_private.h"
+#include "mlff_internal.h"
 #include "mlff_reference.h"
 
 #include <pthread.h>

@@ -8,6 +8,7 @@
 
 #include "longrange_support.h"
 #include "mlff_aimnet2.h"
+#include "mlff_model_private.h"
 #include "safetensors_builder.h"
 
 #include <unistd.h>

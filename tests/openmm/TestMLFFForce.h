@@ -6,6 +6,7 @@
 #define TEST_MLFFFORCE_H_
 
 #include "TestMLFFForceCharges.h"
+#include "TestMLFFForceLifetime.h"
 
 namespace mlfftest {
 
@@ -659,6 +660,7 @@ static int runPlatformTests() {
     RUN(testEnergyConservation);
     RUN(testNonFinitePositions);
     RUN(testAtomsAtOnePlace);
+    runLifetimeTests();
     runChargeTests();
     return check_report(("MLFFForce on " + testPlatform.name).c_str());
 }

@@ -79,8 +79,15 @@ static void testSettings() {
     force.setBondParameters(0, 4, 3);
     force.getBondParameters(0, particle, particle2);
     CHECK(particle == 4 && particle2 == 3);
+    CHECK(force.getNumGlobalParameters() == 0);
     force.setScaleParameter("lambda");
+    CHECK(force.getNumGlobalParameters() == 1);
+    CHECK(force.getGlobalParameterName(0) == "lambda");
+    CHECK(force.getGlobalParameterDefaultValue(0) == 1);
+    force.setGlobalParameterDefaultValue(0, 0.25);
+    CHECK(force.getScaleParameterDefaultValue() == 0.25);
     force.setScaleParameterDefaultValue(0.5);
+    CHECK(force.getGlobalParameterDefaultValue(0) == 0.5);
     force.addEnergyParameterDerivative("lambda");
     force.addEnergyParameterDerivative("lambda");
     CHECK(force.getNumEnergyParameterDerivatives() == 1);
@@ -104,6 +111,15 @@ static void testIndices() {
     CHECK_THROWS("region index 1", force.getRegionParameters(1, charge, a));
     CHECK_THROWS("region index -2", force.setRegionParameters(-2, 0));
     CHECK_THROWS("derivative index 0", force.getEnergyParameterDerivativeName(0));
+    CHECK_THROWS("global parameter index 0 is out of range: there is none",
+                 force.getGlobalParameterName(0));
+    CHECK_THROWS("global parameter index 0", force.setGlobalParameterDefaultValue(0, 1));
+    force.setScaleParameter("lambda");
+    CHECK_THROWS("global parameter index 1 is out of range: valid are 0 to 0",
+                 force.getGlobalParameterDefaultValue(1));
+    CHECK_THROWS("global parameter index -1", force.getGlobalParameterName(-1));
+    CHECK_THROWS("global parameter index 1", force.setGlobalParameterDefaultValue(1, 0.5));
+    CHECK(force.getScaleParameterDefaultValue() == 1);
 }
 
 static void testModelFiles() {
@@ -475,6 +491,36 @@ static void testExecutionChecks() {
     c.create();
 }
 
+// The default value is for new Contexts: that it does nothing to one that exists is said.
+static void testScaleDefaultInContext() {
+    Case c;
+    c.force->setScaleParameter("lambda");
+    VerletIntegrator integrator(1e-4);
+    Context context(c.system, integrator, Platform::getPlatformByName("Reference"));
+    context.setPositions(c.g.positions);
+    for (bool global : {false, true}) {
+        if (global)
+            c.force->setGlobalParameterDefaultValue(0, 0.5);
+        else
+            c.force->setScaleParameterDefaultValue(0.5);
+        CHECK_THROWS("the default value of the scale parameter 'lambda' has changed from 1 to 0.5, "
+                     "but it holds for new Contexts only: call setParameter() on this Context, or "
+                     "reinitialize()", c.force->updateParametersInContext(context));
+        CHECK(context.getParameter("lambda") == 1);
+        c.force->setScaleParameterDefaultValue(1);
+        c.force->updateParametersInContext(context);
+    }
+    context.setParameter("lambda", 0.5);
+    c.force->updateParametersInContext(context);
+    CHECK(context.getParameter("lambda") == 0.5);
+    c.force->setScaleParameterDefaultValue(0.25);
+    context.reinitialize();
+    context.setPositions(c.g.positions);
+    CHECK(context.getParameter("lambda") == 0.25);
+    CHECK_NEAR(0.25*c.g.energy, context.getState(State::Energy).getPotentialEnergy(), 1e-6);
+    c.force->updateParametersInContext(context);
+}
+
 // What a Context cannot take over is refused, and the Context goes on as it was.
 static void testFixedByContext() {
     Case c;
@@ -568,6 +614,7 @@ int main() {
     RUN(testBondChecks);
     RUN(testParameterChecks);
     RUN(testExecutionChecks);
+    RUN(testScaleDefaultInContext);
     RUN(testFixedByContext);
     return check_report("checks of MLFFForce");
 }

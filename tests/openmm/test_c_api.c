@@ -160,6 +160,17 @@ static void test_box_and_parameters(void) {
     CHECK_ERROR("NULL", OpenMM_MLFFForce_setScaleParameter(force, NULL) == -1);
     CHECK_ZERO(OpenMM_MLFFForce_setScaleParameterDefaultValue(force, 0.5));
     CHECK(OpenMM_MLFFForce_getScaleParameterDefaultValue(force) == 0.5);
+    CHECK(OpenMM_MLFFForce_getNumGlobalParameters(force) == 1);
+    CHECK(!strcmp(OpenMM_MLFFForce_getGlobalParameterName(force, 0), "lambda"));
+    CHECK(OpenMM_MLFFForce_getGlobalParameterDefaultValue(force, 0) == 0.5);
+    CHECK_ZERO(OpenMM_MLFFForce_setGlobalParameterDefaultValue(force, 0, 0.75));
+    CHECK(OpenMM_MLFFForce_getScaleParameterDefaultValue(force) == 0.75);
+    CHECK_ERROR("global parameter index 1",
+                OpenMM_MLFFForce_getGlobalParameterName(force, 1) == NULL);
+    CHECK_ERROR("global parameter index -1",
+                isnan(OpenMM_MLFFForce_getGlobalParameterDefaultValue(force, -1)));
+    CHECK_ERROR("global parameter index 1",
+                OpenMM_MLFFForce_setGlobalParameterDefaultValue(force, 1, 0.5) == -1);
     CHECK(OpenMM_MLFFForce_getNumEnergyParameterDerivatives(force) == 0);
     CHECK_ERROR("derivative index 0",
                 OpenMM_MLFFForce_getEnergyParameterDerivativeName(force, 0) == NULL);
@@ -311,6 +322,10 @@ static void test_null_force(void) {
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getScaleParameter(NULL) == NULL);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_setScaleParameterDefaultValue(NULL, 1) == -1);
     CHECK_ERROR("NULL", isnan(OpenMM_MLFFForce_getScaleParameterDefaultValue(NULL)));
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getNumGlobalParameters(NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getGlobalParameterName(NULL, 0) == NULL);
+    CHECK_ERROR("NULL", isnan(OpenMM_MLFFForce_getGlobalParameterDefaultValue(NULL, 0)));
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setGlobalParameterDefaultValue(NULL, 0, 1) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_addEnergyParameterDerivative(NULL, "x") == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getNumEnergyParameterDerivatives(NULL) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getEnergyParameterDerivativeName(NULL, 0) == NULL);

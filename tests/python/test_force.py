@@ -121,8 +121,14 @@ def test_parameters():
     assert force.usesPeriodicBoundaryConditions() is False
     force.setUsesPeriodicBoundaryConditions(True)
     assert force.usesPeriodicBoundaryConditions() is True
-    assert force.getScaleParameter() == ""
+    assert force.getScaleParameter() == "" and force.getNumGlobalParameters() == 0
     force.setScaleParameter("lambda")
+    assert force.getNumGlobalParameters() == 1 and force.getGlobalParameterName(0) == "lambda"
+    force.setGlobalParameterDefaultValue(0, 0.25)
+    assert force.getGlobalParameterDefaultValue(0) == 0.25
+    for method in (force.getGlobalParameterName, force.getGlobalParameterDefaultValue):
+        with pytest.raises(openmm.OpenMMException, match="global parameter index 1"):
+            method(1)
     force.setScaleParameterDefaultValue(0.5)
     force.addEnergyParameterDerivative("lambda")
     assert force.getNumEnergyParameterDerivatives() == 1

@@ -392,6 +392,27 @@ double OpenMM_MLFFForce_getScaleParameterDefaultValue(const OpenMM_MLFFForce* ta
     return guarded(NOT_A_NUMBER, [&] { return cpp(target).getScaleParameterDefaultValue(); });
 }
 
+int OpenMM_MLFFForce_getNumGlobalParameters(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return cpp(target).getNumGlobalParameters(); });
+}
+
+const char* OpenMM_MLFFForce_getGlobalParameterName(const OpenMM_MLFFForce* target, int index) {
+    return guarded<const char*>(nullptr, [&] {
+        return cpp(target).getGlobalParameterName(index).c_str();
+    });
+}
+
+double OpenMM_MLFFForce_getGlobalParameterDefaultValue(const OpenMM_MLFFForce* target, int index) {
+    return guarded(NOT_A_NUMBER, [&] {
+        return cpp(target).getGlobalParameterDefaultValue(index);
+    });
+}
+
+int OpenMM_MLFFForce_setGlobalParameterDefaultValue(OpenMM_MLFFForce* target, int index,
+                                                    double value) {
+    return guardedCode([&] { cpp(target).setGlobalParameterDefaultValue(index, value); });
+}
+
 int OpenMM_MLFFForce_addEnergyParameterDerivative(OpenMM_MLFFForce* target, const char* name) {
     return guardedCode([&] {
         cpp(target).addEnergyParameterDerivative(&notNull(name, "a parameter's name"));

@@ -197,6 +197,17 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_setScaleParameterDefaultValue(OpenMM_MLFF
 OPENMM_MLFF_C_API double OpenMM_MLFFForce_getScaleParameterDefaultValue(
     const OpenMM_MLFFForce *target);
 
+/* The same by the names that OpenMM's own forces have: how many global parameters there are (0 or 1),
+   -1 on failure; a name, NULL on failure (a text of the force's); a default value, NaN on failure;
+   0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getNumGlobalParameters(const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getGlobalParameterName(
+    const OpenMM_MLFFForce *target, int index);
+OPENMM_MLFF_C_API double OpenMM_MLFFForce_getGlobalParameterDefaultValue(
+    const OpenMM_MLFFForce *target, int index);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setGlobalParameterDefaultValue(OpenMM_MLFFForce *target,
+                                                                      int index, double value);
+
 /* The derivative of the energy by the scale parameter: ask for it, 0 or -1; how many are asked
    for; their names, NULL on failure. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_addEnergyParameterDerivative(OpenMM_MLFFForce *target,

@@ -2,7 +2,7 @@
 #define OPENMM_MLFFFORCEIMPL_H_
 
 #include "MLFFForce.h"
-#include "mlff.h"
+#include "internal/MLFFModel.h"
 #include "openmm/Kernel.h"
 #include "openmm/internal/ForceImpl.h"
 #include <map>
@@ -15,6 +15,10 @@ namespace OpenMM {
 /**
  * This is the internal implementation of MLFFForce: it checks the force, so that the platforms'
  * kernels need not, and calls the kernel.
+ *
+ * A Context may outlive the force: it may be removed from the System, or be deleted with it.  So
+ * everything but initialize() and updateParametersInContext(), which OpenMM calls with a force at
+ * hand, uses what the constructor has read.
  */
 class MLFFForceImpl : public ForceImpl {
 public:
@@ -55,12 +59,14 @@ private:
      * What is fixed when the Context is created.
      */
     struct Fixed {
-        int members;
+        std::vector<MLFFModelShare> models;     // one per member
+        std::string modelFile;                  // of member 0
         mlff_settings settings;
         std::vector<int> particles;
         std::vector<std::pair<int, int> > bonds;
         bool periodic;
         std::string scaleParameter;
+        double scaleDefault;
         std::vector<std::string> derivatives;
         MLFFForce::EvaluationMode evaluationMode;
         int denseThreshold;
@@ -78,9 +84,10 @@ private:
     void checkParameters() const;
     void checkExecution() const;
     void checkUnchanged() const;
-    const MLFFForce& owner;
+    const mlff_model_info& getInfo() const;
+    const MLFFForce& owner;                  // may be gone
+    const Fixed fixed;
     Kernel kernel;
-    Fixed fixed;
     MLFFForce::CoulombMethod coulombMethod;  // never Default
     long long begunStep;                     // the last step that an integrator began; -1: none
 };
