@@ -29,7 +29,9 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/alanine_dipeptide.py --output demo-output
 
 test: $(VENV)/.installed
-	cd build/release && $(BIN)/ctest --output-on-failure -j $(JOBS)
+	cd build/release && { $(BIN)/ctest --output-on-failure -j $(JOBS) --output-junit tests.xml \
+	    --test-output-size-passed 1000000; status=$$?; \
+	    $(BIN)/python $(CURDIR)/tests/skipped.py tests.xml; exit $$status; }
 
 sanitize: $(VENV)/.tools
 	$(BIN)/cmake --preset sanitize

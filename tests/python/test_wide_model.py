@@ -6,6 +6,7 @@ import openmm
 import pytest
 from openmmmlff import MLFFForce
 from openmmmlff.benchmark import models
+from openmmmlff.evaluate import KERNEL
 
 FEATURES, ATOMS = 300, 150
 FORM = {**models.STANDARD["painn-128x3"][2], "n_features": FEATURES, "n_layers": 2,
@@ -28,13 +29,15 @@ def evaluate(path, platform, properties):
 
 
 def skipWithout(name, properties):
-    """Skip where OpenMM has no such device."""
+    """Skip where OpenMM has no such device, or this installation no plugin for it."""
     system = openmm.System()
     for _ in range(2):
         system.addParticle(1)
     try:
-        openmm.Context(system, openmm.VerletIntegrator(0.001),
-                       openmm.Platform.getPlatformByName(name), properties)
+        platform = openmm.Platform.getPlatformByName(name)
+        openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
+        if not platform.supportsKernels([KERNEL]):
+            pytest.skip(f"MLFFForce is not available on {name}")
     except openmm.OpenMMException as error:
         pytest.skip(str(error))
 

@@ -406,5 +406,6 @@ force = MLFFForce('painn-hcno')
 
        system.addForce(MLFFForce.fromTopology('painn-hcno', topology, atoms))''', doc, flags=re.S)
 
-MLFFForce.__doc__ = _pythonExample(MLFFForce.__doc__)
+if MLFFForce.__doc__:  # python -OO has no docstrings
+    MLFFForce.__doc__ = _pythonExample(MLFFForce.__doc__)
 %}

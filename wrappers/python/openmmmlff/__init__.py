@@ -12,6 +12,10 @@ Command line: openmm-mlff, or python -m openmmmlff.
 """
 import openmm as _openmm
 
+from openmmmlff import _version_check
+
+_version_check.checkOpenMM(_openmm.version.short_version)
+
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.mixed import createMixedSystem
 from openmmmlff.models import knownModels, modelInfo
@@ -30,9 +34,10 @@ def _loadPlugins():
     import os
     if _openmm.Platform.getPlatformByName("Reference").supportsKernels(["CalcMLFFForce"]):
         return
-    site = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    folder = os.path.join(site, "OpenMM.libs", "lib", "plugins")
-    for plugin in sorted(glob.glob(os.path.join(folder, "libOpenMMMLFF*.so"))):
+    sites = [os.path.dirname(os.path.abspath(folder)) for folder in __path__]
+    plugins = [plugin for site in sites for plugin in sorted(glob.glob(os.path.join(
+        site, "OpenMM.libs", "lib", "plugins", "libOpenMMMLFF*.so")))]
+    for plugin in plugins:
         try:
             _openmm.Platform.loadPluginLibrary(plugin)
         except _openmm.OpenMMException:

@@ -14,7 +14,7 @@ from openmmmlff import benchmark, compare
 from openmmmlff.convert import cli as convertCli
 from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
-from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator
+from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator, platformReport
 from openmmmlff.extxyz import readFrames
 from openmmmlff.models import addChargeOptions, hasCoulomb, hasDispersion
 from openmmmlff.vibrations import vibrationalWavenumbers
@@ -122,6 +122,10 @@ def _info(args):
             ("SHA-256", info["sha256"])]
     for name, value in rows:
         print(f"{name + ':':14}{value or 'not stated'}")
+    able, others = platformReport()
+    print(f"{'platforms:':14}{', '.join(able)}")
+    for name, why in others.items():
+        print(f"{'':14}not on {name}: {why}")
     return 0
 
 

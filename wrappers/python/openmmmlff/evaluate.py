@@ -188,6 +188,28 @@ def whyNoPlatform(name):
                  if name in f and "OpenMMMLFF" not in f), "")
 
 
+def whyNoPlugin(name):
+    """Why one of OpenMM's platforms does not compute MLFFForce here."""
+    plugin = f"libOpenMMMLFF{name}.so"
+    failure = next((f for f in openmm.Platform.getPluginLoadFailures() if plugin in f), "")
+    if failure:
+        return f"OpenMM says: {' '.join(failure.split())}"
+    return (f"this installation has no {plugin}: it was built where the headers of {name} were "
+            "missing; install openmmmlff again, and read what CMake says of this platform: "
+            "pip install -v")
+
+
+def platformReport():
+    """(names of the platforms that compute MLFFForce here, why not by name for the others)."""
+    able, others = [], {}
+    for name in platformNames():
+        if openmm.Platform.getPlatformByName(name).supportsKernels([KERNEL]):
+            able.append(name)
+        else:
+            others[name] = whyNoPlugin(name)
+    return able, others
+
+
 def _findPlatform(name):
     """The platform of that name, if it can compute the force."""
     names = platformNames()

@@ -23,7 +23,7 @@ def modelPath(model):
     if not isinstance(model, str):
         raise TypeError(f"a model is the path of a model file or a name, not {model!r}")
     if model in BUNDLED:
-        return os.path.join(os.path.dirname(os.path.abspath(__file__)), "models", BUNDLED[model])
+        return _bundledPath(BUNDLED[model])
     if os.path.isfile(model):
         return model
     cached = download.resolve(model)
@@ -35,6 +35,17 @@ def modelPath(model):
         raise ValueError(f"'{model}' is an ensemble, where one model is expected: "
                          f"'{ensembleName(model)}' is its first member")
     raise _unknown(model)
+
+
+def _bundledPath(file):
+    """The path of a file in the package's folder models/.
+
+    An editable installation has two folders: the sources, and what the build has installed.
+    """
+    import openmmmlff
+    folders = [os.path.join(folder, "models") for folder in openmmmlff.__path__]
+    paths = [os.path.join(folder, file) for folder in folders]
+    return next((path for path in paths if os.path.exists(path)), paths[0])
 
 
 def _unknown(name):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import openmm
 
-from openmmmlff.evaluate import KERNEL, platformNames, whyNoPlatform
+from openmmmlff.evaluate import KERNEL, platformNames, whyNoPlatform, whyNoPlugin
 
 PRECISIONS = ("single", "mixed", "double")
 NOT_THERE = "is not available on"     # how a platform says that it lacks an architecture
@@ -62,7 +62,7 @@ def findContenders(asked, precisions, matrices=None):
             continue
         platform = openmm.Platform.getPlatformByName(name)
         if not platform.supportsKernels([KERNEL]):
-            text = f"MLFFForce is not available on {name}"
+            text = f"MLFFForce is not available on {name}: {whyNoPlugin(name)}"
             found.append(Contender(name, "", False, bool(asked), unavailable=text))
         elif "Precision" in platform.getPropertyNames():
             found += [Contender(name, p, True, bool(asked), matrix)
