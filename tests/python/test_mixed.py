@@ -1,12 +1,13 @@
 """createMixedSystem(): term counts and energies against what is computed another way."""
 import copy
 import json
+import warnings
 
 import numpy as np
 import openmm
 import openmmmlff
 import pytest
-from conftest import EXAMPLES, SHARED, needs_shared
+from conftest import DATA, EXAMPLES, SHARED, needs_shared
 from openmm import app, unit
 from openmmmlff import MLFFForce, createMixedSystem
 
@@ -154,7 +155,8 @@ def test_all_kinds_of_terms(peptide):
     system = manyTerms(modeller.topology)
     kinds = {type(force).__name__ for force in system.getForces()}
     assert {"CMAPTorsionForce", "CustomTorsionForce", "CustomNonbondedForce"} <= kinds
-    mixed = createMixedSystem(modeller.topology, system, PEPTIDE, "painn-hcno", forceGroup=5)
+    mixed = createMixedSystem(modeller.topology, system, PEPTIDE, "painn-hcno", forceGroup=5,
+                              customForces="remove")
     removed = energyOf(manyTerms(peptide.topology), positions[:22])
     assert energyOf(mixed, positions, groups=~(1 << 5)) == pytest.approx(
         energyOf(system, positions) - removed, abs=1e-7)
@@ -234,26 +236,120 @@ def test_rest_is_untouched(solution):
     assert kept.getNumConstraints() == system.getNumConstraints() > mixed.getNumConstraints()
 
 
-def test_restraints_to_the_rest_stay(solution):
-    """A term with an atom outside is not the network's business."""
+def withBiases(solution):
+    """A System with restraints of several kinds: on the peptide alone, and to the rest."""
     system = amber(solution.topology)
-    restraint = openmm.CustomBondForce("r")
-    restraint.addBond(0, 22, [])
-    restraint.addBond(0, 5, [])
-    system.addForce(restraint)
+    pair = openmm.CustomBondForce("r")
+    pair.addBond(0, 22, [])
+    pair.addBond(0, 5, [])
+    dihedral = openmm.CustomTorsionForce("k*(theta-theta0)^2")  # CHARMM's, were it an improper
+    for name in ("k", "theta0"):
+        dihedral.addPerTorsionParameter(name)
+    dihedral.addTorsion(4, 6, 8, 14, [10, -1.2])
     compound = openmm.CustomCompoundBondForce(3, "distance(p1, p2)")
     compound.addBond([0, 1, 22], [])
     compound.addBond([0, 1, 2], [])
-    system.addForce(compound)
-    mixed = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno")
-    forces = {type(force).__name__: force for force in mixed.getForces()}
-    assert forces["CustomBondForce"].getNumBonds() == 1
-    assert forces["CustomBondForce"].getBondParameters(0)[:2] == [0, 22]
-    assert forces["CustomCompoundBondForce"].getNumBonds() == 1
+    angle = openmm.CustomAngleForce("a*theta")
+    angle.addGlobalParameter("a", 3)
+    angle.addAngle(4, 6, 8, [])
+    centroids = openmm.CustomCentroidBondForce(2, "distance(g1, g2)")
+    centroids.addGroup([0, 1])
+    centroids.addGroup([2, 3])
+    centroids.addBond([0, 1], [])
+    external = openmm.CustomExternalForce("x")
+    external.addParticle(3, [])
+    variable = openmm.CustomCVForce("r")
+    variable.addCollectiveVariable("r", openmm.RMSDForce(solution.positions, [0, 5, 9]))
+    for force in (pair, dihedral, compound, angle, centroids, external, variable):
+        force.setForceGroup(9)
+        system.addForce(force)
+    pair.setName("distance")
+    return system
 
 
-def test_atoms_in_any_form_and_two_regions(solution):
-    """One water more becomes the network's, by a second call."""
+def numTerms(system, name):
+    force = next(f for f in system.getForces() if type(f).__name__ == name)
+    return force.getNumTorsions() if "Torsion" in name else \
+        force.getNumAngles() if "Angle" in name else force.getNumBonds()
+
+
+def test_biases_stay(solution):
+    """Restraints are no terms of the force field; what is done without being asked is said."""
+    system = withBiases(solution)
+    x = solution.positions
+    with pytest.warns(UserWarning) as said:
+        mixed = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno")
+    texts = [str(w.message) for w in said]
+    for name in ("CustomBondForce 'distance'", "CustomTorsionForce", "CustomCompoundBondForce",
+                 "CustomAngleForce"):
+        assert any(f"a {name} with the energy" in text and "is kept" in text for text in texts)
+    assert len(texts) == 4
+    assert energyOf(mixed, x, groups=1 << 9) == energyOf(system, x, groups=1 << 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno",
+                                 customForces="keep")
+    assert openmm.XmlSerializer.serialize(kept) == openmm.XmlSerializer.serialize(mixed)
+
+
+def test_biases_by_choice(solution):
+    """Terms with an atom outside are not the network's business, whatever was chosen."""
+    system = withBiases(solution)
+
+    def counts(customForces):
+        mixed = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno",
+                                  customForces=customForces)
+        return [numTerms(mixed, name) for name in (
+            "CustomBondForce", "CustomTorsionForce", "CustomCompoundBondForce", "CustomAngleForce",
+            "CustomCentroidBondForce")]
+
+    names = [force.getName() for force in system.getForces()]
+    assert counts("keep") == [2, 1, 2, 1, 1]
+    assert counts("remove") == [1, 0, 1, 0, 1]
+    assert counts(["distance"]) == [2, 0, 1, 0, 1]
+    assert counts([names.index("CustomAngleForce"), "CustomTorsionForce"]) == [1, 1, 1, 1, 1]
+    for wrong in ("Keep", ["distances"], [len(names)]):
+        with pytest.raises(ValueError, match="customForces"):
+            counts(wrong)
+
+
+def test_custom_terms_of_force_fields_go(peptide):
+    """CHARMM: Urey-Bradley terms, CMAP, Lennard-Jones and its 1-4 pairs, impropers as a custom
+    force. Nothing is left of the peptide, and nothing is said.
+    """
+    forceField = app.ForceField("charmm36_2024.xml")
+    system = forceField.createSystem(peptide.topology)
+    kinds = {force.getName() for force in system.getForces()}
+    assert {"LennardJones", "LennardJones14", "CMAPTorsionForce"} <= kinds
+    for energy in ("k*(theta-theta0)^2",
+                   "k*min(dtheta, 2*pi-dtheta)^2; dtheta = abs(theta-theta0);pi = 3.141593;",
+                   "k*min(dtheta, 2*3.141592653589793-dtheta)^2; dtheta = abs(theta-theta0)"):
+        improper = openmm.CustomTorsionForce(energy)
+        for name in ("k", "theta0"):
+            improper.addPerTorsionParameter(name)
+        improper.addTorsion(4, 1, 5, 6, [80, 0])
+        system.addForce(improper)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mixed = createMixedSystem(peptide.topology, system, PEPTIDE, "painn-hcno", forceGroup=3)
+    assert abs(energyOf(system, peptide.positions)) > 1
+    assert energyOf(mixed, peptide.positions, groups=~(1 << 3)) == pytest.approx(0, abs=1e-9)
+
+
+def test_forces_that_cannot_be_divided(solution):
+    system = amber(solution.topology)
+    many = openmm.CustomManyParticleForce(3, "distance(p1, p2)")
+    for _ in range(system.getNumParticles()):
+        many.addParticle([])
+    system.addForce(many)
+    with pytest.warns(UserWarning, match="CustomManyParticleForce .* is left as it is"):
+        createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno")
+    with pytest.raises(ValueError, match="cannot be taken out of it"):
+        createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno", customForces="remove")
+
+
+def test_atoms_in_any_form(solution):
+    """Indices, atoms, any iterable; one water more by a second call."""
     system = amber(solution.topology)
     residues = list(solution.topology.residues())
     peptide = [atom for residue in residues[:3] for atom in residue.atoms()]
@@ -264,6 +360,95 @@ def test_atoms_in_any_form_and_two_regions(solution):
     forces = [MLFFForce.cast(f) for f in second.getForces() if MLFFForce.isinstance(f)]
     assert [f.getNumAtoms() for f in forces] == [22, 3]
     assert np.isfinite(energyOf(second, solution.positions))
+
+
+# ------------------------------------------------------------------ several regions
+def twoRegions(topology, regions, model="painn-hcno"):
+    """One MLFFForce with a region for each set of particles."""
+    force = MLFFForce(model)
+    numbers = [atom.element.atomic_number for atom in topology.atoms()]
+    for k, particles in enumerate(regions):
+        if k > 0:
+            force.addRegion()
+        for p in particles:
+            force.addAtom(p, numbers[p], k)
+    chosen = {p for particles in regions for p in particles}
+    for bond in topology.bonds():
+        if bond.atom1.index in chosen and bond.atom2.index in chosen:
+            force.addBond(bond.atom1.index, bond.atom2.index)
+    return force
+
+
+@pytest.mark.parametrize("method", SOLVENT)
+def test_regions_meet_as_the_force_field_says(solution, method):
+    """Two regions of one force: as two calls, one after the other."""
+    system = amber(solution.topology, nonbondedMethod=SOLVENT[method],
+                   nonbondedCutoff=0.9*unit.nanometer)
+    x = np.array(solution.positions.value_in_unit(unit.nanometer))
+    waters = [[a.index for a in r.atoms()] for r in list(solution.topology.residues())[3:]]
+    near = min(waters, key=lambda w: np.linalg.norm(x[w[0]] - x[:22], axis=1).min())
+    force = twoRegions(solution.topology, [PEPTIDE, near])
+    one = createMixedSystem(solution.topology, system, [*near, *PEPTIDE], force)
+    first = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno")
+    two = createMixedSystem(solution.topology, first, near, "painn-hcno")
+    together = createMixedSystem(solution.topology, system, [*PEPTIDE, *near], "painn-hcno")
+    energy = energyOf(one, x)
+    assert energy == pytest.approx(energyOf(two, x), abs=1e-6)
+    assert abs(energy - energyOf(together, x)) > 1  # where the network sees both
+    assert termsWithin(one, {*PEPTIDE, *near}) == 0
+
+
+@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+def test_energy_of_two_regions(platform):
+    """E = E_net(A) + E_net(B) + E_MM(A-B), the last as a difference of force field energies."""
+    forceField = app.ForceField("amber14/tip3p.xml")
+    modeller = app.Modeller(app.Topology(), [])
+    modeller.addSolvent(forceField, numAdded=2)
+    modeller.topology.setPeriodicBoxVectors(None)
+    topology = modeller.topology
+    water = np.array([[0, 0, 0.0119], [0, 0.0763, -0.0477], [0, -0.0763, -0.0477]])
+
+    def energy(system, positions):
+        context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                                 openmm.Platform.getPlatformByName(platform))
+        context.setPositions(positions)
+        return context.getState(energy=True).getPotentialEnergy()._value
+
+    system = forceField.createSystem(topology, rigidWater=False)
+    restraint = openmm.CustomBondForce("10*r")  # between the regions
+    restraint.addBond(0, 3, [])
+    system.addForce(restraint)
+    regions = [[0, 1, 2], [3, 4, 5]]
+    mixed = createMixedSystem(topology, system, range(6), twoRegions(topology, regions))
+    assert numTerms(mixed, "CustomBondForce") == 1
+    alone = openmm.System()
+    for _ in range(3):
+        alone.addParticle(1)
+    single = copy.deepcopy(alone)
+    network = MLFFForce("painn-hcno")
+    for p, z in enumerate((8, 1, 1)):
+        network.addAtom(p, z)
+    alone.addForce(network)
+    one = app.Modeller(topology, modeller.positions)
+    one.delete(list(topology.residues())[1:])
+    single = forceField.createSystem(one.topology, rigidWater=False)
+    for r in (0.27, 0.32, 0.5):
+        other = water + [0, 0.05, r]
+        x = np.vstack([water, other])
+        between = energy(system, x) - energy(single, water) - energy(single, other)
+        assert energy(mixed, x) == pytest.approx(
+            energy(alone, water) + energy(alone, other) + between,
+            abs=1e-7 if platform == "Reference" else 2e-2)
+
+
+def test_a_molecule_in_two_regions_is_refused(solution):
+    force = twoRegions(solution.topology, [PEPTIDE])
+    force.addRegion()
+    for i in range(6, 22):
+        particle, z, _ = force.getAtomParameters(i)
+        force.setAtomParameters(i, particle, z, 1)
+    with pytest.raises(ValueError, match="in regions 0 and 1 of the MLFFForce"):
+        createMixedSystem(solution.topology, amber(solution.topology), PEPTIDE, force)
 
 
 def test_a_force_made_before(solution):
@@ -284,6 +469,88 @@ def test_a_force_made_before(solution):
 
 
 # ------------------------------------------------------------------ what is refused
+def test_atoms_that_a_network_describes_are_refused(solution):
+    system = amber(solution.topology)
+    first = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno")
+    for atoms in (PEPTIDE, range(25)):
+        with pytest.raises(ValueError, match=r"describes atom 0 \(.*\), .* and 19 more already"):
+            createMixedSystem(solution.topology, first, atoms, "painn-hcno")
+    hidden = copy.deepcopy(system)
+    variable = openmm.CustomCVForce("0.5*e")
+    variable.addCollectiveVariable("e", twoRegions(solution.topology, [[22, 23, 24]]))
+    hidden.addForce(variable)
+    with pytest.raises(ValueError, match="describes atom 22 .* already"):
+        createMixedSystem(solution.topology, hidden, [22, 23, 24], "painn-hcno")
+
+
+AIMNET2 = DATA/"aimnet2"/"published-4x4.safetensors"
+
+
+@pytest.fixture(scope="module")
+def acetate():
+    """Acetate, and water as a second molecule, with charges of a force field that sum to -1."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    residue = topology.addResidue("ACT", chain)
+    atoms = [topology.addAtom(f"{e}{i}", app.Element.getBySymbol(e), residue)
+             for i, e in enumerate("CCOOHHH")]
+    for i, j in ((0, 1), (1, 2), (1, 3), (0, 4), (0, 5), (0, 6)):
+        topology.addBond(atoms[i], atoms[j])
+    residue = topology.addResidue("HOH", chain)
+    water = [topology.addAtom(e, app.Element.getBySymbol(e), residue) for e in "OHH"]
+    topology.addBond(water[0], water[1])
+    topology.addBond(water[0], water[2])
+    system = openmm.System()
+    force = openmm.NonbondedForce()
+    for q in (-0.1, 0.7, -0.8, -0.79, 0, 0, 0, -0.8, 0.4, 0.4):
+        system.addParticle(1)
+        force.addParticle(q, 0.3, 0.1)
+    system.addForce(force)
+    return topology, system
+
+
+def test_a_forgotten_charge_is_refused(acetate):
+    topology, system = acetate
+    with pytest.raises(ValueError, match=r"charge of the chosen atoms is 0 e, .* sum to -0.99 e: "
+                                         r"give charge=-1,"):
+        createMixedSystem(topology, system, range(7), AIMNET2)
+    with pytest.raises(ValueError, match="is 1 e"):
+        createMixedSystem(topology, system, range(7), AIMNET2, charge=1*unit.elementary_charge)
+    createMixedSystem(topology, system, range(7), AIMNET2, charge=-1)
+    createMixedSystem(topology, system, range(10), AIMNET2, charge=-1)
+    createMixedSystem(topology, system, range(7, 10), AIMNET2)
+    createMixedSystem(topology, system, range(7), AIMNET2, charge=1, checkCharge=False)
+    with pytest.warns(UserWarning, match="does not depend on the charge"):
+        createMixedSystem(topology, system, range(7), "painn-hcno")
+
+    # by region
+    force = twoRegions(topology, [range(7, 10), range(7)], AIMNET2)
+    with pytest.raises(ValueError, match=r"region 1 .* is 0 e.*setRegionParameters\(1, -1\)"):
+        createMixedSystem(topology, system, range(10), force)
+    force.setRegionParameters(1, -1)
+    createMixedSystem(topology, system, range(10), force)
+    force.setRegionParameters(0, -1)
+    with pytest.raises(ValueError, match="region 0"):
+        createMixedSystem(topology, system, range(10), force)
+
+
+def test_charges_that_say_nothing(acetate):
+    """Without charges, or with charges that a parameter changes, there is nothing to compare."""
+    topology, system = acetate
+    nothing = copy.deepcopy(system)
+    force = nothing.getForce(0)
+    for i in range(10):
+        force.setParticleParameters(i, 0, 0.3, 0.1)
+    createMixedSystem(topology, nothing, range(7), AIMNET2)
+    changing = copy.deepcopy(system)
+    force = changing.getForce(0)
+    force.addGlobalParameter("lambda", 1)
+    force.addParticleParameterOffset("lambda", 0, 0.3, 0, 0)
+    createMixedSystem(topology, changing, range(7), AIMNET2)
+    with pytest.raises(ValueError, match="charge=0"):
+        createMixedSystem(topology, changing, range(7, 10), AIMNET2, charge=1)
+
+
 def test_cut_bonds_are_refused(solution):
     system = amber(solution.topology, constraints=app.HBonds)
     with pytest.raises(ValueError, match=r"bond between atom 4 \(C of ACE 1\) and atom 6 \(N of "

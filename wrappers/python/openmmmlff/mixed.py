@@ -1,16 +1,18 @@
 """Systems in which the network describes some molecules and a force field the rest."""
 import copy
-import itertools
-import xml.etree.ElementTree as ElementTree
+import warnings
 
 import openmm
 
+from openmmmlff.bonded import BondedTerms, withoutBondedTerms
 from openmmmlff.mlffforce import MLFFForce
+from openmmmlff.nonbonded import removeNonbonded
 from openmmmlff.topology import atomIndices, describe
 
 
 def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
-                      removeConstraints=True, forceGroup=0, coulomb=None):
+                      removeConstraints=True, forceGroup=0, coulomb=None, customForces=None,
+                      checkCharge=True):
     """Create a System in which a network describes some molecules and a force field the rest.
 
     The molecules meet the rest as the force field says (mechanical embedding): with its charges
@@ -23,9 +25,14 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
     That is what openmmml's createMixedSystem() does with a short-range model, and the energies are
     equal. Implicit solvent, barostats and the removal of center of mass motion are left alone.
 
+    The chosen atoms are one region: the network sees all of them together. With an MLFFForce of
+    several regions, each region is taken over on its own, and regions meet each other as the force
+    field says; so do the atoms of several calls, one after the other.
+
     topology      openmm.app.Topology with the bonds of the molecules
     system        System that describes the whole Topology with a force field; is not changed
-    atoms         indices or Atom objects, any iterable: whole molecules
+    atoms         indices or Atom objects, any iterable: whole molecules that no network describes
+                  yet
     model         path or name of a model as for MLFFForce(), several for an ensemble, or an
                   MLFFForce made for just these atoms (a copy is added, its force group is kept)
     charge, multiplicity
@@ -36,6 +43,13 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
     coulomb       how the network's own charges interact with each other, as for
                   MLFFForce.fromTopology(); the molecules are as in vacuum, so None means 'simple'
                   for AIMNet2; not with an MLFFForce
+    customForces  what becomes of custom forces that act among the chosen atoms only: terms of the
+                  force field have to go, biases and restraints of the user stay. None takes out
+                  what OpenMM's readers of force fields are known to make (CHARMM's impropers,
+                  Lennard-Jones 1-4 pairs, GROMOS) and keeps the rest with a warning. 'keep' keeps
+                  all, 'remove' takes all out, a list of indices or names keeps these forces only.
+                  Centroid bonds, external forces, collective variables and RMSD are kept always
+    checkCharge   False accepts a charge other than the sum of the force field's charges
 
     Returns a new System; the last of its forces is the MLFFForce.
     """
@@ -45,6 +59,7 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
         raise ValueError(f"the System has {system.getNumParticles()} particles, "
                          f"the Topology {topology.getNumAtoms()} atoms")
     indices = atomIndices(topology, atoms)
+    _checkNotDescribed(topology, system, set(indices))
     if isinstance(model, openmm.Force):
         force = _copyForce(model, indices, charge, multiplicity, forceGroup, coulomb)
     else:
@@ -52,15 +67,17 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
                                        periodic=False, coulomb=coulomb)
         force.setForceGroup(forceGroup)
 
-    chosen = set(indices)
-    _checkWholeMolecules(topology, system, chosen)
-    _checkForces(system, chosen)
-    result = _withoutBondedTerms(topology, system, chosen)
-    _removeNonbonded(result, indices)
+    regions = _regionsOf(force)
+    _checkWholeMolecules(topology, system, regions)
+    _checkForces(system, regions)
+    if checkCharge:
+        _checkCharges(system, force, regions)
+    terms = BondedTerms(topology, regions)
+    result = withoutBondedTerms(system, terms, customForces)
+    removeNonbonded(result, regions)
     if removeConstraints:
         for i in reversed(range(result.getNumConstraints())):
-            p1, p2, _ = result.getConstraintParameters(i)
-            if p1 in chosen and p2 in chosen:
+            if terms.inOneRegion(result.getConstraintParameters(i)[:2]):
                 result.removeConstraint(i)
     result.addForce(force)
     return result
@@ -83,15 +100,54 @@ def _copyForce(force, indices, charge, multiplicity, forceGroup, coulomb):
     return copy.deepcopy(force)
 
 
-def _checkWholeMolecules(topology, system, chosen):
-    """Refuse a molecule of which the network would describe a part."""
+def _regionsOf(force):
+    """The particles of each region of an MLFFForce, in the order of its atoms."""
+    regions = [[] for _ in range(force.getNumRegions())]
+    for i in range(force.getNumAtoms()):
+        particle, _, region = force.getAtomParameters(i)
+        regions[region].append(particle)
+    return regions
+
+
+def _networks(forces):
+    """The MLFFForces among forces and the variables of CustomCVForces."""
+    for force in forces:
+        if MLFFForce.isinstance(force):
+            yield MLFFForce.cast(force)
+        elif isinstance(force, openmm.CustomCVForce):
+            yield from _networks(force.getCollectiveVariable(i)
+                                 for i in range(force.getNumCollectiveVariables()))
+
+
+def _checkNotDescribed(topology, system, chosen):
+    """Refuse atoms that an MLFFForce of the System describes already."""
     known = list(topology.atoms())
+    for network in _networks(system.getForces()):
+        twice = sorted(chosen.intersection(network.getAtomParameters(i)[0]
+                                           for i in range(network.getNumAtoms())))
+        if twice:
+            names = ", ".join(describe(known[p]) for p in twice[:3])
+            more = f" and {len(twice) - 3} more" if len(twice) > 3 else ""
+            raise ValueError(f"an MLFFForce of the System describes {names}{more} already; a "
+                             "second network would come on top: choose other atoms, or start from "
+                             "the force field's System")
 
-    def cut(particles):
-        return 0 < sum(p in chosen for p in particles) < len(particles)
 
-    def refuse(what, particles):
-        names = " and ".join(describe(known[p]) for p in particles)
+def _checkWholeMolecules(topology, system, regions):
+    """Refuse a molecule of which the network, or a region, would describe a part."""
+    known = list(topology.atoms())
+    regionOf = {p: k for k, region in enumerate(regions) for p in region}
+    chosen = set(regionOf)
+
+    def cut(pair):
+        return regionOf.get(pair[0]) != regionOf.get(pair[1])
+
+    def refuse(what, pair):
+        names = " and ".join(describe(known[p]) for p in pair)
+        if chosen.issuperset(pair):
+            raise ValueError(f"{what} {names} would be cut: they are in regions "
+                             f"{regionOf[pair[0]]} and {regionOf[pair[1]]} of the MLFFForce. A "
+                             "region takes whole molecules: put both into one")
         raise ValueError(f"{what} {names} would be cut: only one of them is among the chosen "
                          "atoms. Whole molecules are needed: choose both or neither")
 
@@ -124,7 +180,9 @@ def _checkWholeMolecules(topology, system, chosen):
 _INSEPARABLE = ("Amoeba", "Hippo", "Drude", "GayBerne", "ConstantPotential", "ATM")
 
 
-def _checkForces(system, chosen):
+def _checkForces(system, regions):
+    """Refuse forces out of which the part within the regions cannot be taken."""
+    regionOf = {p: k for k, region in enumerate(regions) for p in region}
     for force in system.getForces():
         name = type(force).__name__
         if name.startswith(_INSEPARABLE):
@@ -134,68 +192,55 @@ def _checkForces(system, chosen):
             for i in range(force.getNumExceptionParameterOffsets()):
                 exception = force.getExceptionParameterOffset(i)[1]
                 p1, p2 = force.getExceptionParameters(exception)[:2]
-                if p1 in chosen and p2 in chosen:
+                if p1 in regionOf and regionOf[p1] == regionOf.get(p2):
                     raise ValueError("the NonbondedForce has a parameter offset for the pair "
                                      f"{p1}, {p2} of chosen atoms, which would come back on top "
                                      "of the network's energy: remove it")
 
 
-def _withoutBondedTerms(topology, system, chosen):
-    """A copy of the System without the bonded terms that the network replaces.
+# Sums of a force field's charges may be off by rounding, e.
+_CHARGE_TOLERANCE = 0.05
 
-    Which terms those are is openmmml's rule, written for any chosen atoms: an angle goes with its
-    center and neighbors of chosen atoms around it, a torsion with its central atoms.
+
+def _checkCharges(system, force, regions):
+    """Compare the total charge of each region with the sum of the force field's charges."""
+    charges = _forceFieldCharges(system)
+    if charges is None:
+        return
+    for k, region in enumerate(regions):
+        if any(charges[p] is None for p in region):
+            continue  # a parameter of the Context changes it
+        total = sum(charges[p] for p in region)
+        wanted = force.getRegionParameters(k)[0]._value
+        if abs(total - wanted) <= _CHARGE_TOLERANCE:
+            continue
+        which = "the chosen atoms" if len(regions) == 1 else f"region {k} of the MLFFForce"
+        if not force.getModelHasCharges():
+            warnings.warn(f"the force field's charges of {which} sum to {total:.4g} e, but the "
+                          "model does not depend on the charge: it must have been trained on just "
+                          "such ions; checkCharge=False accepts it", stacklevel=3)
+            continue
+        remedy = f"give charge={round(total)}" if len(regions) == 1 else \
+                 f"call setRegionParameters({k}, {round(total)}) on it"
+        raise ValueError(f"the total charge of {which} is {wanted:.4g} e, but the force field's "
+                         f"charges of these atoms sum to {total:.4g} e: {remedy}, or "
+                         "checkCharge=False if the network's charge is meant to differ")
+
+
+def _forceFieldCharges(system):
+    """The force field's charge of each particle; of one that a parameter changes, None.
+
+    None instead of a list where the System has no charges at all.
     """
-    bonded = [set() for _ in topology.atoms()]
-    for bond in topology.bonds():
-        bonded[bond.atom1.index].add(bond.atom2.index)
-        bonded[bond.atom2.index].add(bond.atom1.index)
-    extended = chosen.union(*(bonded[p] for p in chosen))
-
-    def replacesTorsion(p1, p2, p3, p4):
-        if chosen.isdisjoint((p1, p2, p3, p4)):
-            return False
-        if p2 in bonded[p1] and p3 in bonded[p2] and p4 in bonded[p3]:
-            return p2 in chosen and p3 in chosen
-        for center in (p1, p2, p3, p4):
-            if bonded[center].issuperset({p1, p2, p3, p4} - {center}):
-                return center in chosen
-        raise ValueError(f"the torsion of particles {p1}, {p2}, {p3}, {p4} is neither proper nor "
-                         "improper by the bonds of the Topology: are bonds missing?")
-
-    def replacesCmap(p):
-        return (chosen.issuperset(p[1:3] + p[5:7]) and
-                extended.issuperset((p[0], p[3], p[4], p[7])))
-
-    def replaces(term):
-        if term.tag == "Bond":  # two particles, or more in a CustomCompoundBondForce
-            particles = [int(v) for k, v in term.attrib.items() if k[0] == "p" and k[1:].isdigit()]
-            return bool(particles) and chosen.issuperset(particles)
-        if term.tag == "Angle":
-            p1, p2, p3 = (int(term.attrib[k]) for k in ("p1", "p2", "p3"))
-            return p2 in chosen and p1 in extended and p3 in extended
-        if "p1" in term.attrib:
-            return replacesTorsion(*(int(term.attrib[k]) for k in ("p1", "p2", "p3", "p4")))
-        return replacesCmap([int(term.attrib[x + k]) for x in "ab" for k in "1234"])
-
-    root = ElementTree.fromstring(openmm.XmlSerializer.serialize(system))
-    for group, tag in (("Bonds", "Bond"), ("Angles", "Angle"), ("Torsions", "Torsion")):
-        for terms in root.findall(f"./Forces/Force/{group}"):
-            terms[:] = [term for term in terms if term.tag != tag or not replaces(term)]
-    return openmm.XmlSerializer.deserialize(ElementTree.tostring(root, encoding="unicode"))
-
-
-def _removeNonbonded(system, indices):
-    """Take the nonbonded interactions of the chosen atoms with each other out of a System."""
-    periodic = system.usesPeriodicBoundaryConditions()
+    charges = [0.0]*system.getNumParticles()
     for force in system.getForces():
-        if isinstance(force, openmm.NonbondedForce):
-            for p1, p2 in itertools.combinations(indices, 2):
-                force.addException(p1, p2, 0, 1, 0, True)
-            force.setExceptionsUsePeriodicBoundaryConditions(periodic)
-        elif isinstance(force, openmm.CustomNonbondedForce):
-            present = {frozenset(force.getExclusionParticles(i))
-                       for i in range(force.getNumExclusions())}
-            for pair in itertools.combinations(indices, 2):
-                if frozenset(pair) not in present:
-                    force.addExclusion(*pair)
+        if not isinstance(force, openmm.NonbondedForce):
+            continue
+        for p in range(force.getNumParticles()):
+            if charges[p] is not None:
+                charges[p] += force.getParticleParameters(p)[0]._value
+        for i in range(force.getNumParticleParameterOffsets()):
+            _, p, chargeScale, _, _ = force.getParticleParameterOffset(i)
+            if chargeScale != 0:
+                charges[p] = None
+    return charges if any(q is None or q != 0 for q in charges) else None
