@@ -8,7 +8,8 @@ OpenMM does without an MLFFForce, there must be
   - no copy that blocks, no allocation,
   - no wait, but one for what was queued before the last step: a whole step is queued behind it;
 and in the whole run no call that the driver refused and no page-locked memory left behind.
-An atom may take so many bytes. The kernels' PTX goes through ptxas: none may spill registers, and
+An atom may take so many bytes. No array reaches a kernel under two names that SAME_ARRAY does not
+know, and no stores to shared memory are missing on newer devices (shared_stores.py). The kernels' PTX goes through ptxas: none may spill registers, and
 those of HOT must be among them: else this would be said of nothing. Kernels on tensor cores are
 compiled besides (tensor_kernels.py), whatever tiles the Systems take.
 
@@ -31,6 +32,7 @@ import subprocess
 import sys
 
 import full_size
+import shared_stores
 import tensor_kernels
 
 PRECISIONS = ["single", "mixed", "double"]
@@ -70,6 +72,14 @@ HOT = """mlffPainnMessageFirst mlffPainnMessage mlffPainnMessageBackwardFirst
     mlffAimnet2Conv mlffAimnet2Combine mlffAimnet2ConvReverse mlffAimnet2Update
     mlffAimnet2UpdateReverse mlffDenseForward mlffDenseReverse mlffLongRange mlffCoordination
     mlffCoordinationForces mlffFindPairs mlffMessagePairs mlffSortRows""".split()
+
+# Kernels that receive one array under two names, and the names. test_kernel_texts.py sees to it that
+# none is RESTRICT, or all are read only.
+SAME_ARRAY = {
+    "mlffPainnFusedFirst": ["embedding x"],
+    "mlffPainnMessageFirst": ["embedding x"],
+    "mlffPainnNodeBackward": ["vMid gv"],
+}
 
 GRAPHS_ON = "90"  # compared with what is launched without them
 
@@ -327,6 +337,35 @@ def check_device(options, wheels, capability):
     return problems, figures, images
 
 
+def check_same_arrays(lines):
+    """Problems: kernels that received one array under more names than SAME_ARRAY says."""
+    found = collections.defaultdict(set)
+    for words in lines:
+        if words[0] == "same" and words[1].startswith("mlff"):
+            found[words[1]].update(words[2:])
+    return [f"{kernel}: arguments {' '.join(sorted(places, key=int))} are the same array: they must "
+            "be in SAME_ARRAY, and without RESTRICT if one of them is written"
+            for kernel, places in sorted(found.items())
+            if len(places) > sum(len(names.split()) for names in SAME_ARRAY.get(kernel, []))]
+
+
+def check_shared_stores(options):
+    """Problems: stores to shared memory that the compiler for newer devices dropped."""
+    tables = {}
+    for capability in set(options.capabilities) & {shared_stores.OLD, *shared_stores.NEW}:
+        texts = collections.defaultdict(list)
+        for (name, precision), case in split_cases(read_log(options, capability)).items():
+            for image in case.images if precision == "single" else ():
+                with open(os.path.join(options.work, f"images-{capability}", image)) as file:
+                    texts[name].append(file.read())
+        tables[capability] = shared_stores.of_cases(texts)
+    if shared_stores.OLD not in tables:
+        return []
+    return [text for capability in shared_stores.NEW if capability in tables
+            for text in shared_stores.problems(tables[shared_stores.OLD], tables[capability],
+                                               capability)]
+
+
 def check_graphs(options, wheels, capability):
     """Problems: a graph makes the launches that are made without it, with the same arguments, in
     steps, between them and whatever changes; where nothing can be recorded, all goes on. The run
@@ -385,7 +424,8 @@ def check_suite(options, wheels, precision):
                                     [options.suite, precision], PRETEND_CUDA_QUIET="1")
     except subprocess.TimeoutExpired as error:
         return [str(error)]
-    problems = sorted({" ".join(words) for words in lines})
+    problems = sorted({" ".join(words) for words in lines if words[0] != "same"})
+    problems += check_same_arrays(lines)
     problems += re.findall(r"exception: .*(?:kernel|compil|CUDA|initialized|plugin).*",
                            result.stdout)
     if result.returncode not in (0, 1) or "checks," not in result.stdout:
@@ -583,6 +623,9 @@ def main():
             found, report[capability], images[capability] = job.result()
             for what, where in found:
                 problems[what].append(where)
+        lines = [words for c in options.capabilities for words in read_log(options, c)]
+        for text in check_same_arrays(lines)+check_shared_stores(options):
+            problems[text] = []
         compared = GRAPHS_ON if GRAPHS_ON in options.capabilities else options.capabilities[0]
         for text in check_graphs(options, wheels, compared):
             problems[text] = []

@@ -9,11 +9,12 @@
  * Read from the environment:
  *   PRETEND_CUDA_CAPABILITY   of the device: 90 (the default) is 9.0
  *   PRETEND_CUDA_DEVICES      number of devices; 1 is the default
- *   PRETEND_CUDA_QUIET        1: the log gets refused calls only
+ *   PRETEND_CUDA_QUIET        1: the log gets only refused calls, and "same"
  *   PRETEND_CUDA_LOG          file to write; one event a line, fields separated by blanks:
  *       launch KERNEL GRID BLOCK SHARED STREAM HASH [graph]
  *                                                threads in all dimensions, bytes of dynamic memory,
  *                                                hash of all arguments; graph: as a node of one
+ *       same KERNEL I J                          once: arguments I and J are the same array
  *       graph recorded|updated|launched NODES STREAM
  *       copy KIND BYTES STREAM blocking|queued   HtoD, DtoH, DtoD
  *       record EVENT
@@ -61,8 +62,9 @@ static int setting(const char *name, int otherwise) {
 static void say(const char *format, ...) {
     static FILE *file;
     const char *name = getenv("PRETEND_CUDA_LOG");
-    const bool refused = strncmp(format, "refused", strlen("refused")) == 0;
-    if (name == NULL || (!refused && setting("PRETEND_CUDA_QUIET", 0)))
+    const bool always = strncmp(format, "refused", strlen("refused")) == 0 ||
+                        strncmp(format, "same", strlen("same")) == 0;
+    if (name == NULL || (!always && setting("PRETEND_CUDA_QUIET", 0)))
         return;
     va_list arguments;
     va_start(arguments, format);
@@ -662,6 +664,23 @@ static CUresult check_pointers(const node *n) {
     return CUDA_SUCCESS;
 }
 
+/* Two names for one array: neither may be RESTRICT if one of them is written. Said once per
+   function. */
+static void say_same_arrays(const node *n) {
+    uintptr_t address[MAX_PARAMETERS];
+    size_t begin = 0;
+    if (n->f->launched)
+        return;
+    for (int p = 0; p < n->f->n_parameters; begin += n->f->parameter[p++].size) {
+        address[p] = 0;
+        if (n->f->parameter[p].pointer)
+            memcpy(&address[p], n->values+begin, sizeof address[p]);
+        for (int other = 0; other < p; other++)
+            if (address[p] != 0 && address[other] == address[p])
+                say("same %s %d %d", n->f->name, other, p);
+    }
+}
+
 /* FNV-1a of all arguments; addresses count from the start of the device's memory. */
 static uint64_t hash_arguments(const node *n) {
     uint64_t hash = 14695981039346656037u;
@@ -722,6 +741,7 @@ VISIBLE void pretend_cuda_write(const char *kernel, int argument, int word, int 
 }
 
 static void say_launch(const node *n, CUstream stream, const char *more) {
+    say_same_arrays(n);
     note_launch(n);
     say("launch %s %zu %zu %u %p %016llx%s", n->f->name, n->grid, n->threads, n->shared,
         (void *) stream, (unsigned long long) hash_arguments(n), more);

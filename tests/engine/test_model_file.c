@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L  // truncate, mkdtemp
 
 #include "broken_files.h"
+#include "mlff_elements.h"
 #include "mlff_internal.h"
 #include "mlff_safetensors.h"
 
@@ -357,6 +358,20 @@ static void test_elements(void) {
     CHECK(mlff_element_number("H ") == 0 && mlff_element_number(NULL) == 0);
 }
 
+/* Values from Cordero et al. 2008, table 2. */
+static void test_covalent_radii(void) {
+    CHECK(mlff_covalent_radius(1) == 0.31 && mlff_covalent_radius(6) == 0.76);
+    CHECK(mlff_covalent_radius(7) == 0.71 && mlff_covalent_radius(8) == 0.66);
+    CHECK(mlff_covalent_radius(17) == 1.02 && mlff_covalent_radius(26) == 1.32);
+    CHECK(mlff_covalent_radius(53) == 1.39 && mlff_covalent_radius(71) == 1.87);
+    CHECK(mlff_covalent_radius(79) == 1.36 && mlff_covalent_radius(92) == 1.96);
+    CHECK(mlff_covalent_radius(96) == 1.69);
+    for (int z = 97; z <= 118; z++)  // beyond the table
+        CHECK(mlff_covalent_radius(z) == 1.69);
+    CHECK(mlff_covalent_radius(0) == 0 && mlff_covalent_radius(119) == 0);
+    CHECK(mlff_covalent_radius(-1) == 0);
+}
+
 /* -------------------------------------------------------------------------------- fuzz -- */
 
 /* xorshift64*: the same files on every machine. */
@@ -446,6 +461,7 @@ int main(void) {
     test_long_name();
     test_misuse();
     test_elements();
+    test_covalent_radii();
     test_truncations();
     test_random_flips();
     return check_report("test_model_file");

@@ -22,8 +22,8 @@
 #define REGION_SUMS (3*Q)
 #define REGION_LIMIT 1048576.0f
 
-DEVICE void addToRegion(GLOBAL mm_ulong* RESTRICT sum, real value, real scale, int row,
-        GLOBAL int* RESTRICT status) {
+DEVICE void addToRegion(GLOBAL mm_ulong* sum, real value, real scale, int row,
+        GLOBAL int* status) {
     if (value > -REGION_LIMIT && value < REGION_LIMIT)
         ATOMIC_ADD(sum, (mm_ulong) ((mm_long) floor(value*scale+0.5f)));
     else

@@ -37,8 +37,8 @@ DEVICE real2 radialGaussian(real d, real shift) {
  *   v         [3][COMBINATIONS]; stored if keep
  */
 DEVICE void combine(int first, int m, int n, GLOBAL const real* RESTRICT agh,
-        LOCAL_ARG const real* o, int stride, int axis, GLOBAL real* RESTRICT squares,
-        GLOBAL real* RESTRICT v, int keep) {
+        LOCAL_ARG const real* o, int stride, int axis, GLOBAL real* squares,
+        GLOBAL real* v, int keep) {
     for (int i = LOCAL_ID; i < m*C; i += CONV_THREADS) {
         const int c = i/C, to = first*C+i;
         real vx = 0, vy = 0, vz = 0;
@@ -64,7 +64,7 @@ DEVICE void combine(int first, int m, int n, GLOBAL const real* RESTRICT agh,
  *   sums      [GQ] S
  *   vectorQ   [3][GQ]
  */
-DEVICE void addParts(int round, LOCAL_ARG const real* parts, GLOBAL real* RESTRICT sums,
+DEVICE void addParts(int round, LOCAL_ARG const real* parts, GLOBAL real* sums,
         LOCAL_ARG real* vectorQ) {
     for (int i = LOCAL_ID; i < 4*QCOLUMNS; i += CONV_THREADS) {
         const int k = i/QCOLUMNS, column = round*QCOLUMNS+i%QCOLUMNS;
@@ -97,21 +97,21 @@ DEVICE void addParts(int round, LOCAL_ARG const real* parts, GLOBAL real* RESTRI
 KERNEL void mlffAimnet2Conv(int numRows, int capacity, int keep, GLOBAL const int* RESTRICT count,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT shifts, GLOBAL const real* RESTRICT agh,
-        GLOBAL const real* RESTRICT a, GLOBAL real* RESTRICT x, int xStride,
-        GLOBAL real* RESTRICT v,
+        GLOBAL const real* RESTRICT a, GLOBAL real* x, int xStride,
+        GLOBAL real* v,
 #ifdef FIRST_PASS
         /* sums0, sums1 [numSums] and the energies: cleared for this evaluation */
-        GLOBAL const int* RESTRICT species, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL mm_ulong* RESTRICT sums0, GLOBAL mm_ulong* RESTRICT sums1, int numSums)
+        GLOBAL const int* RESTRICT species, GLOBAL mm_ulong* energies,
+        GLOBAL mm_ulong* sums0, GLOBAL mm_ulong* sums1, int numSums
 #else
         /* charges of this pass from state, q~ and w, [numRows][2Q]: stored in charge [numRows][Q],
            in the last pass their sum in total [numRows] */
         GLOBAL const real* RESTRICT aghQ, GLOBAL const real* RESTRICT state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
         GLOBAL const mm_long* RESTRICT regionTotal, GLOBAL const mm_ulong* RESTRICT sums,
-        GLOBAL real* RESTRICT charge, int last, GLOBAL real* RESTRICT total)
+        GLOBAL real* charge, int last, GLOBAL real* total
 #endif
-{
+        ) {
     LOCAL real4 unit[CONV_PAIRS];
     LOCAL int source[CONV_PAIRS];
     LOCAL real gauss[CONV_PAIRS*G];
@@ -289,7 +289,7 @@ DEVICE void combineReverse(int n, GLOBAL const real* RESTRICT aghT,
  */
 KERNEL void mlffAimnet2Combine(int numRows, GLOBAL const real* RESTRICT aghT,
         GLOBAL const real* RESTRICT aghQT, GLOBAL const real* RESTRICT gradX, int xStride,
-        GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT go) {
+        GLOBAL const real* RESTRICT v, GLOBAL real* go) {
     LOCAL real staged[3*COMBINE_STAGED];
     for (int row = GROUP_ID; row < numRows; row += NUM_GROUPS) {
         GLOBAL const real* gradRow = gradX+row*xStride;
@@ -352,8 +352,8 @@ DEVICE void addLanes(int m, LOCAL_ARG real4* lanes) {
  */
 DEVICE void passCharge(int row, int channel, LOCAL_ARG const real* gradQ,
         GLOBAL const real* RESTRICT gradOwn, real later, GLOBAL const real* RESTRICT state,
-        int region, real scale, GLOBAL mm_ulong* RESTRICT sums, GLOBAL real* RESTRICT gradCharge,
-        GLOBAL int* RESTRICT status) {
+        int region, real scale, GLOBAL mm_ulong* sums, GLOBAL real* gradCharge,
+        GLOBAL int* status) {
     const real w = state[(row*2+1)*Q+channel];
     real sum = gradOwn[channel]+later;
     for (int g = 0; g < G; g++)
@@ -373,22 +373,22 @@ KERNEL void mlffAimnet2ConvReverse(int numRows, int capacity, real weight,
         GLOBAL const int* RESTRICT count, GLOBAL const int* RESTRICT neighbor,
         GLOBAL const real4* RESTRICT vector, ORDER_ARGUMENT GLOBAL const real* RESTRICT shifts,
         GLOBAL const real* RESTRICT a, GLOBAL const real* RESTRICT gradX, int xStride,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status,
+        GLOBAL mm_ulong* force, GLOBAL int* status,
 #ifdef FIRST_PASS
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT aghT,
-        GLOBAL const real* RESTRICT v, GLOBAL real* go)
+        GLOBAL const real* RESTRICT v, GLOBAL real* go
 #else
         /* charge [numRows][Q] of this pass. gradA [numRows][GA], gradCharge [numRows][Q]: those of
            the next pass come in, those of this pass go out; the last pass starts from zero and
            gradTotal [numRows], the gradient of the final charges. sums, state: of the update before
            this pass; nextSums: behind it. */
         GLOBAL const real* RESTRICT go, GLOBAL const real* RESTRICT charge,
-        GLOBAL real* RESTRICT gradA, GLOBAL real* RESTRICT gradCharge, int last,
+        GLOBAL real* gradA, GLOBAL real* gradCharge, int last,
         GLOBAL const real* RESTRICT gradTotal, GLOBAL const real* RESTRICT state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
-        GLOBAL mm_ulong* RESTRICT sums, GLOBAL const mm_ulong* RESTRICT nextSums)
+        GLOBAL mm_ulong* sums, GLOBAL const mm_ulong* RESTRICT nextSums
 #endif
-{
+        ) {
     LOCAL real4 unit[REVERSE_PAIRS];
     LOCAL int rowOfPair[REVERSE_PAIRS];
     LOCAL real2 gauss[REVERSE_PAIRS*G];

@@ -16,12 +16,12 @@
  */
 KERNEL DENSE_BOUNDS void mlffAimnet2Update(int numRows, int numIn,
         GLOBAL const real* RESTRICT x, int xStride, GLOBAL const real* RESTRICT weight,
-        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* RESTRICT slope,
+        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* slope,
         int slopeStride, GLOBAL const real* RESTRICT a, int fromTable,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT charge, int addCharge,
-        GLOBAL real* RESTRICT newA, GLOBAL real* RESTRICT state,
+        GLOBAL real* newA, GLOBAL real* state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
-        GLOBAL mm_ulong* RESTRICT sums, GLOBAL int* RESTRICT status) {
+        GLOBAL mm_ulong* sums, GLOBAL int* status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
     const int numOut = GA+2*Q;
@@ -66,10 +66,10 @@ KERNEL DENSE_BOUNDS void mlffAimnet2Update(int numRows, int numIn,
 KERNEL DENSE_BOUNDS void mlffAimnet2UpdateReverse(int numRows, int numIn, int firstColumn,
         GLOBAL const real* RESTRICT gradA, GLOBAL const real* RESTRICT gradCharge, int hasSlope,
         GLOBAL const real* RESTRICT slope, int slopeStride, GLOBAL const real* RESTRICT weight,
-        GLOBAL real* RESTRICT gradX, int xStride, GLOBAL const real* RESTRICT state,
+        GLOBAL real* gradX, int xStride, GLOBAL const real* RESTRICT state,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const real* RESTRICT regionScale,
         GLOBAL const mm_long* RESTRICT regionTotal, GLOBAL const mm_ulong* RESTRICT sums,
-        GLOBAL int* RESTRICT status) {
+        GLOBAL int* status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL real tail[2*Q*TILE_ROWS];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
@@ -111,10 +111,10 @@ KERNEL DENSE_BOUNDS void mlffAimnet2UpdateReverse(int numRows, int numIn, int fi
  */
 KERNEL DENSE_BOUNDS void mlffAimnet2Readout(int numRows, int numIn, int numOut,
         GLOBAL const real* RESTRICT x, int xStride, GLOBAL const real* RESTRICT weight,
-        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* RESTRICT slope,
+        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* slope,
         int slopeStride, GLOBAL const real* RESTRICT readout,
-        GLOBAL const real* RESTRICT readoutBias, GLOBAL mm_ulong* RESTRICT energy,
-        GLOBAL int* RESTRICT status) {
+        GLOBAL const real* RESTRICT readoutBias, GLOBAL mm_ulong* energy,
+        GLOBAL int* status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL real sums[DENSE_THREADS];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;

@@ -30,7 +30,7 @@ DEVICE int4 latticeFloor(exact4 p, exact4 a, exact4 b, exact4 c) {
 }
 
 /* Set the frame, see support.cc. */
-KERNEL void mlffSetFrame(GLOBAL exact4* RESTRICT frame, exact4 boxA, exact4 boxB, exact4 boxC,
+KERNEL void mlffSetFrame(GLOBAL exact4* frame, exact4 boxA, exact4 boxB, exact4 boxC,
         exact4 scale, exact4 cells, exact4 message, exact4 longRange) {
     if (GLOBAL_ID == 0) {
         frame[0] = boxA;
@@ -46,8 +46,8 @@ KERNEL void mlffSetFrame(GLOBAL exact4* RESTRICT frame, exact4 boxA, exact4 boxB
 /* Without lists: position of row i, sums to zero. */
 DEVICE exact4 gatherRow(int i, GLOBAL const real4* RESTRICT posq,
         GLOBAL const real4* RESTRICT correction, GLOBAL const int* RESTRICT slots,
-        GLOBAL exact4* RESTRICT position, GLOBAL mm_ulong* RESTRICT force,
-        GLOBAL int* RESTRICT status, int n) {
+        GLOBAL exact4* position, GLOBAL mm_ulong* force,
+        GLOBAL int* status, int n) {
     exact4 p = exactPosition(posq, correction, slots[i]);
     exact size = fabs(p.x)+fabs(p.y)+fabs(p.z);
     if (!(size < 1e9f))
@@ -69,8 +69,8 @@ DEVICE exact4 gatherRow(int i, GLOBAL const real4* RESTRICT posq,
  */
 KERNEL void mlffGather(GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
         GLOBAL const int* RESTRICT slots, GLOBAL const int4* RESTRICT cell,
-        GLOBAL const exact4* RESTRICT saved, GLOBAL exact4* RESTRICT position,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status,
+        GLOBAL const exact4* RESTRICT saved, GLOBAL exact4* position,
+        GLOBAL mm_ulong* force, GLOBAL int* status,
         GLOBAL const exact4* RESTRICT frame, int n, int rebuild, exact soon, exact now) {
     READ_BOX
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE) {
@@ -91,8 +91,8 @@ KERNEL void mlffGather(GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RE
 /* A new frame for the lists, every atom inside the box, if they are to be built. */
 KERNEL void mlffBeginLists(GLOBAL const real4* RESTRICT posq,
         GLOBAL const real4* RESTRICT correction, GLOBAL const int* RESTRICT slots,
-        GLOBAL int4* RESTRICT cell, GLOBAL exact4* RESTRICT saved,
-        GLOBAL exact4* RESTRICT position, GLOBAL int* RESTRICT status,
+        GLOBAL int4* cell, GLOBAL exact4* saved,
+        GLOBAL exact4* position, GLOBAL int* status,
         GLOBAL const exact4* RESTRICT frame, int n) {
     READ_BOX
     if (status[STATUS_REBUILD] == 0)
@@ -141,12 +141,12 @@ DEVICE int4 nearestCopy(exact4 r, exact4 a, exact4 b, exact4 c) {
  * An atom must be nearer to its parent than half the box, or the copy is not unique. Without lists
  * this is the first kernel of an evaluation, and gathers as well.
  */
-KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* RESTRICT position,
-        GLOBAL int* RESTRICT root, GLOBAL int4* RESTRICT shift, GLOBAL int* RESTRICT status,
+KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* position,
+        GLOBAL int* root, GLOBAL int4* shift, GLOBAL int* status,
         GLOBAL const exact4* RESTRICT frame, int n, int rounds
 #ifndef LISTS
         , GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
-        GLOBAL const int* RESTRICT slots, GLOBAL mm_ulong* RESTRICT force
+        GLOBAL const int* RESTRICT slots, GLOBAL mm_ulong* force
 #endif
         ) {
     READ_BOX
@@ -189,7 +189,7 @@ KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* RESTRIC
 
 /* Forces on the rows to OpenMM's buffer. */
 KERNEL void mlffAddForces(GLOBAL const mm_ulong* RESTRICT force, GLOBAL const int* RESTRICT slots,
-        GLOBAL mm_ulong* RESTRICT buffer, GLOBAL const exact4* RESTRICT frame, int n, int stride) {
+        GLOBAL mm_ulong* buffer, GLOBAL const exact4* RESTRICT frame, int n, int stride) {
     real scale = frame[FRAME_SCALE].x;
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE)
         for (int d = 0; d < 3; d++) {
@@ -200,7 +200,7 @@ KERNEL void mlffAddForces(GLOBAL const mm_ulong* RESTRICT force, GLOBAL const in
 
 /* dE/d(scale parameter) of one member, without the constants of the elements. */
 KERNEL void mlffAddDerivative(GLOBAL const mm_ulong* RESTRICT energies, int n,
-        GLOBAL mixed* RESTRICT derivatives, int index, mixed factor) {
+        GLOBAL mixed* derivatives, int index, mixed factor) {
     if (GLOBAL_ID == 0) {
         mixed sum = 0;
         for (int k = 0; k < n; k++)
@@ -210,7 +210,7 @@ KERNEL void mlffAddDerivative(GLOBAL const mm_ulong* RESTRICT energies, int n,
 }
 
 /* Move one row along an axis, nm: for differences of forces. */
-KERNEL void mlffDisplace(GLOBAL exact4* RESTRICT position, int row, int axis, exact distance) {
+KERNEL void mlffDisplace(GLOBAL exact4* position, int row, int axis, exact distance) {
     if (GLOBAL_ID == 0) {
         exact4 p = position[row];
         if (axis == 0)

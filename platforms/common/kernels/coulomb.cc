@@ -62,22 +62,22 @@ DEVICE real centered(exact4 x, exact4 per) {
  *   perA, perB, perC  rows of the reciprocal cell without 2 pi, 1/nm
  */
 KERNEL void mlffLongRange(GLOBAL const exact4* RESTRICT position,
-        GLOBAL const real* RESTRICT charge, GLOBAL real* RESTRICT chargeGradient,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL int* RESTRICT status, int n, int wantForces, real weight
+        GLOBAL const real* RESTRICT charge, GLOBAL real* chargeGradient,
+        GLOBAL mm_ulong* force, GLOBAL mm_ulong* energies,
+        GLOBAL int* status, int n, int wantForces, real weight
 #ifdef SHORT
         , GLOBAL const int* RESTRICT nearCount, GLOBAL const int* RESTRICT nearNeighbor,
         GLOBAL const real4* RESTRICT nearVector, int nearCapacity
 #endif
 #ifdef COULOMB_EWALD
         , GLOBAL const real* RESTRICT regionFactor, GLOBAL const int* RESTRICT region,
-        GLOBAL real4* RESTRICT fraction, real alpha1, real range1, exact4 perA, exact4 perB,
+        GLOBAL real4* fraction, real alpha1, real range1, exact4 perA, exact4 perB,
         exact4 perC
 #endif
 #ifdef DISPERSION
         , GLOBAL const int* RESTRICT kind, GLOBAL const real* RESTRICT c6ref,
         GLOBAL const real* RESTRICT cnref, GLOBAL const real* RESTRICT own,
-        GLOBAL const real4* RESTRICT record, GLOBAL real* RESTRICT gradCN, int numKinds
+        GLOBAL const real4* RESTRICT record, GLOBAL real* gradCN, int numKinds
 #endif
 #ifdef FAR_PAIRS
         , FAR_ARGUMENTS

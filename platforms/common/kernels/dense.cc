@@ -37,7 +37,7 @@
  */
 DEVICE void fetchX(GLOBAL const real* RESTRICT x, int xStride, int hasSlope,
         GLOBAL const real* RESTRICT slope, int slopeStride, LOCAL_ARG const real* tail,
-        int tailStart, int row0, int depth, int numRows, int numTerms, real* RESTRICT fetched) {
+        int tailStart, int row0, int depth, int numRows, int numTerms, real* fetched) {
 #pragma unroll
     for (int f = 0; f < X_FETCHES; f++) {
         const int k = depth+X_DEPTH(f), row = row0+X_ROW(f);
@@ -79,7 +79,7 @@ DEVICE real gelu(real z, real* slope) {
  *   keep       store GELU's derivative in slope [numRows][slopeStride]
  */
 DEVICE real tileOutput(LOCAL_ARG const real* buffer, int o, int row, int column,
-        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* RESTRICT slope,
+        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* slope,
         int slopeStride) {
     real value = tileSum(buffer, o)+bias[column], derivative;
     if (activate) {
@@ -97,8 +97,8 @@ DEVICE real tileOutput(LOCAL_ARG const real* buffer, int o, int row, int column,
  */
 KERNEL DENSE_BOUNDS void mlffDenseForward(int numRows, int numIn, int numOut,
         GLOBAL const real* RESTRICT x, int xStride, GLOBAL const real* RESTRICT weight,
-        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* RESTRICT y,
-        int yStride, GLOBAL real* RESTRICT slope, int slopeStride, GLOBAL int* RESTRICT status) {
+        GLOBAL const real* RESTRICT bias, int activate, int keep, GLOBAL real* y,
+        int yStride, GLOBAL real* slope, int slopeStride, GLOBAL int* status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
     const int columnTiles = (numOut+TILE_COLUMNS-1)/TILE_COLUMNS;
@@ -124,7 +124,7 @@ KERNEL DENSE_BOUNDS void mlffDenseForward(int numRows, int numIn, int numOut,
 KERNEL DENSE_BOUNDS void mlffDenseReverse(int numRows, int numIn, int numOut, int firstColumn,
         GLOBAL const real* RESTRICT gradY, int yStride, int hasSlope,
         GLOBAL const real* RESTRICT slope, int slopeStride, GLOBAL const real* RESTRICT weight,
-        GLOBAL real* RESTRICT gradX, int xStride, GLOBAL int* RESTRICT status) {
+        GLOBAL real* gradX, int xStride, GLOBAL int* status) {
     LOCAL real4 words[DENSE_BUFFER/4];
     LOCAL_ARG real* buffer = (LOCAL_ARG real*) words;
     const int numColumns = numIn-firstColumn;

@@ -32,11 +32,11 @@
 
 DEVICE void fetchX(GLOBAL const real* RESTRICT x, int xStride, int hasSlope,
         GLOBAL const real* RESTRICT slope, int slopeStride, LOCAL_ARG const real* tail,
-        int tailStart, int row0, int depth, int numRows, int numTerms, real* RESTRICT fetched);
+        int tailStart, int row0, int depth, int numRows, int numTerms, real* fetched);
 
 /* Terms of W from depth on, for the columns from column0 on. */
 DEVICE void fetchW(GLOBAL const real* RESTRICT weight, int weightStride, int column0, int depth,
-        int numColumns, int numTerms, real* RESTRICT fetched) {
+        int numColumns, int numTerms, real* fetched) {
 #pragma unroll
     for (int f = 0; f < W_FETCHES; f++) {
         const int i = (int) LOCAL_ID+f*DENSE_THREADS;
@@ -50,7 +50,7 @@ DEVICE void computeTile(GLOBAL const real* RESTRICT x, int xStride, int hasSlope
         GLOBAL const real* RESTRICT slope, int slopeStride, LOCAL_ARG const real* tail,
         int tailStart, GLOBAL const real* RESTRICT weight, int weightStride, int firstColumn,
         int row0, int column0, int numRows, int numColumns, int numTerms, LOCAL_ARG real* buffer,
-        GLOBAL int* RESTRICT status) {
+        GLOBAL int* status) {
     LOCAL_ARG real* w = buffer+X_SIZE;
     const int piece = (int) LOCAL_ID%PIECES, split = (int) LOCAL_ID/PIECES;
     const int row = piece/PIECE_COLUMNS*4, column = piece%PIECE_COLUMNS*4;

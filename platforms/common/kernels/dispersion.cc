@@ -66,7 +66,7 @@ KERNEL void mlffCoordination(GLOBAL const exact4* RESTRICT position,
         GLOBAL const real* RESTRICT charge, GLOBAL const int* RESTRICT kind,
         GLOBAL const real* RESTRICT radius, GLOBAL const real* RESTRICT root,
         GLOBAL const real* RESTRICT c6ref, GLOBAL const real* RESTRICT cnref,
-        GLOBAL real* RESTRICT own, GLOBAL real4* RESTRICT record, int n, int numKinds,
+        GLOBAL real* own, GLOBAL real4* record, int n, int numKinds,
         FAR_ARGUMENTS) {
     LOCAL real values[BLOCK];
     READ_BOX
@@ -129,7 +129,7 @@ KERNEL void mlffCoordination(GLOBAL const exact4* RESTRICT position,
  */
 KERNEL void mlffCoordinationForces(GLOBAL const exact4* RESTRICT position,
         GLOBAL const real* RESTRICT radius, GLOBAL const real* RESTRICT gradCN,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL int* RESTRICT status, int n, real weight,
+        GLOBAL mm_ulong* force, GLOBAL int* status, int n, real weight,
         FAR_ARGUMENTS) {
     LOCAL real values[3*BLOCK];
     READ_BOX

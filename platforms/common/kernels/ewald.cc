@@ -26,7 +26,7 @@ DEVICE real waveAngle(int4 m, real4 x) {
  *   decay      1/(4 alpha^2)
  */
 KERNEL void mlffEwaldStructure(GLOBAL const real4* RESTRICT fraction,
-        GLOBAL real2* RESTRICT structure, int first, int last, int numVectors, int4 M, real decay,
+        GLOBAL real2* structure, int first, int last, int numVectors, int4 M, real decay,
         real4 waveA, real4 waveB, real4 waveC) {
     LOCAL real values[2*BLOCK];
     for (int k = GROUP_ID; k < numVectors; k += NUM_GROUPS) {
@@ -58,9 +58,9 @@ KERNEL void mlffEwaldStructure(GLOBAL const real4* RESTRICT fraction,
  *   factor    2c, eV angstrom^2/e^2
  */
 KERNEL void mlffEwaldRows(GLOBAL const real4* RESTRICT fraction,
-        GLOBAL const real2* RESTRICT structure, GLOBAL real* RESTRICT chargeGradient,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL int* RESTRICT status, int n, int first, int last, int numVectors, int4 M,
+        GLOBAL const real2* RESTRICT structure, GLOBAL real* chargeGradient,
+        GLOBAL mm_ulong* force, GLOBAL mm_ulong* energies,
+        GLOBAL int* status, int n, int first, int last, int numVectors, int4 M,
         real factor, real4 waveA, real4 waveB, real4 waveC, int wantForces, real weight) {
     LOCAL real values[4*BLOCK];
     mm_long energy = 0;

@@ -34,7 +34,7 @@ DEVICE int isItself(int i, int2 pair) {
  * values [count][BLOCK]: leave the sum over the threads at the start of each line. All threads of
  * the block call it; the order of the sum is fixed.
  */
-DEVICE void sumBlock(LOCAL_ARG real* RESTRICT values, int count) {
+DEVICE void sumBlock(LOCAL_ARG real* values, int count) {
     for (int step = BLOCK/2; step > 0; step /= 2) {
         SYNC_THREADS;
         if (LOCAL_ID < step)
@@ -45,6 +45,6 @@ DEVICE void sumBlock(LOCAL_ARG real* RESTRICT values, int count) {
 }
 
 /* An energy in fixed point, rounded to the nearest step: many rows are added up. */
-DEVICE mm_long energyToFixed(real energy, int row, GLOBAL int* RESTRICT status) {
+DEVICE mm_long energyToFixed(real energy, int row, GLOBAL int* status) {
     return toFixed(guardEnergy(energy, row, status), ENERGY_SCALE);
 }

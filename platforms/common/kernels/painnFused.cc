@@ -49,8 +49,8 @@ DEVICE void painnCopyIn(int count, GLOBAL const real* from, LOCAL_ARG real* to) 
 
 /* Behind the messages to row i: update, and x and v at the next layer's start. */
 DEVICE void painnFusedNode(int i, GLOBAL const real* RESTRICT own, GLOBAL const real* RESTRICT next,
-        GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT kept, GLOBAL real* RESTRICT vOut,
-        GLOBAL real* RESTRICT xOut, LOCAL_ARG real* state, LOCAL_ARG real* in,
+        GLOBAL real* s, GLOBAL real* kept, GLOBAL real* vOut,
+        GLOBAL real* xOut, LOCAL_ARG real* state, LOCAL_ARG real* in,
         LOCAL_ARG part* join) {
     SYNC_THREADS;
     painnNode(own, next, state+AT_S, state+AT_V, state, state+AT_HIDDEN, state+AT_GATE,
@@ -68,8 +68,8 @@ KERNEL void mlffPainnFusedFirst(GLOBAL const int* RESTRICT counts,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT weights, int layer, int next,
-        GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT kept, GLOBAL real* RESTRICT vOut,
-        GLOBAL real* RESTRICT xOut, GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n,
+        GLOBAL real* s, GLOBAL real* kept, GLOBAL real* vOut,
+        GLOBAL real* xOut, GLOBAL mm_ulong* energies, int numEnergies, int n,
         int capacity) {
     PAINN_FUSED_LOCAL
     PAINN_FILTER(2)
@@ -89,8 +89,8 @@ KERNEL void mlffPainnFused(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
-        GLOBAL const real* RESTRICT weights, int layer, int next, GLOBAL real* RESTRICT s,
-        GLOBAL real* RESTRICT kept, GLOBAL real* RESTRICT vOut, GLOBAL real* RESTRICT xOut, int n,
+        GLOBAL const real* RESTRICT weights, int layer, int next, GLOBAL real* s,
+        GLOBAL real* kept, GLOBAL real* vOut, GLOBAL real* xOut, int n,
         int capacity) {
     PAINN_FUSED_LOCAL
     PAINN_FILTER(3)
@@ -114,8 +114,8 @@ KERNEL void mlffPainnFusedLast(GLOBAL const int* RESTRICT counts,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
         GLOBAL const real* RESTRICT weights, int layer, GLOBAL const int* RESTRICT plan,
         GLOBAL const real* RESTRICT readout, GLOBAL const real* RESTRICT s,
-        GLOBAL real* RESTRICT gs, GLOBAL real* RESTRICT gv, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL int* RESTRICT status, int n, int capacity, real scale, int forces) {
+        GLOBAL real* gs, GLOBAL real* gv, GLOBAL mm_ulong* energies,
+        GLOBAL int* status, int n, int capacity, real scale, int forces) {
     PAINN_FUSED_LOCAL
     PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {
@@ -144,9 +144,9 @@ KERNEL void mlffPainnFusedBackward(GLOBAL const int* RESTRICT counts,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
         GLOBAL const real* RESTRICT weights, int layer, int next,
-        GLOBAL const real* RESTRICT kept, GLOBAL real* RESTRICT gsOut,
-        GLOBAL real* RESTRICT gvOut, GLOBAL mm_ulong* RESTRICT forces,
-        GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
+        GLOBAL const real* RESTRICT kept, GLOBAL real* gsOut,
+        GLOBAL real* gvOut, GLOBAL mm_ulong* forces,
+        GLOBAL int* status, int n, int capacity, real scale) {
     PAINN_FUSED_LOCAL
     PAINN_FILTER(3)
     for (int i = GROUP_ID; i < n; i += NUM_GROUPS) {

@@ -115,9 +115,9 @@ DEVICE real2 painnTerm(real d, real2 envelope, int k, GLOBAL const real* RESTRIC
  */
 DEVICE void painnStage(int i, int first, int count, int capacity,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
-        GLOBAL const real* RESTRICT radial, const int derivatives, LOCAL_ARG real* RESTRICT term,
-        LOCAL_ARG real* RESTRICT slope, LOCAL_ARG real4* RESTRICT direction,
-        LOCAL_ARG int* RESTRICT sender, LOCAL_ARG int* RESTRICT start) {
+        GLOBAL const real* RESTRICT radial, const int derivatives, LOCAL_ARG real* term,
+        LOCAL_ARG real* slope, LOCAL_ARG real4* direction,
+        LOCAL_ARG int* sender, LOCAL_ARG int* start) {
     int e = LOCAL_ID%PAIRS;
     int there = (first+e < count);
     size_t place = (size_t) i*capacity+first+e;
@@ -196,8 +196,8 @@ DEVICE void painnHold(const int blocks, GLOBAL const real* RESTRICT filter, real
 
 /* The filter's blocks 0 ... blocks-1 of feature f for a quad of pairs, and derivatives by d. */
 DEVICE void painnFilter(const int blocks, const int derivatives, FILTER_ARG filter, int f,
-        int quad, LOCAL_ARG const real4* RESTRICT term, LOCAL_ARG const real4* RESTRICT slope,
-        LOCAL_ARG const int* RESTRICT start, real4* w, real4* dw) {
+        int quad, LOCAL_ARG const real4* term, LOCAL_ARG const real4* slope,
+        LOCAL_ARG const int* start, real4* w, real4* dw) {
     for (int b = 0; b < 3; b++)
         w[b] = dw[b] = make_real4(0, 0, 0, 0);
 #ifdef TABLE
@@ -250,7 +250,7 @@ DEVICE real painnDot(real4 a, real4 b) {
 }
 
 /* The sum over the groups; sums [BLOCK]. Two barriers, with no condition of a thread between. */
-DEVICE real4 painnJoin(real4 value, LOCAL_ARG real4* RESTRICT sums) {
+DEVICE real4 painnJoin(real4 value, LOCAL_ARG real4* sums) {
 #if GROUPS > 1
     int lane = LOCAL_ID%LANES;
     SYNC_THREADS;
@@ -290,9 +290,9 @@ DEVICE void painnMessage(const int first, ROW_ARG, int count, int capacity,
         GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* before,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, STATE_ARG real* s,
-        STATE_ARG real* vMid, LOCAL_ARG real4* RESTRICT term,
-        LOCAL_ARG real4* RESTRICT direction, LOCAL_ARG real4* RESTRICT sums,
-        LOCAL_ARG int* RESTRICT sender, LOCAL_ARG int* RESTRICT start) {
+        STATE_ARG real* vMid, LOCAL_ARG real4* term,
+        LOCAL_ARG real4* direction, LOCAL_ARG real4* sums,
+        LOCAL_ARG int* sender, LOCAL_ARG int* start) {
     const real4 zero = make_real4(0, 0, 0, 0);
     int lane = LOCAL_ID%LANES, group = LOCAL_ID/LANES;
     for (int f0 = 0; f0 < FEATURES; f0 += LANES) {
@@ -341,8 +341,8 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessageFirst(GLOBAL const int
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT embedding,
-        GLOBAL const real* RESTRICT x, GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid,
-        GLOBAL mm_ulong* RESTRICT energies, int numEnergies, int n, int capacity) {
+        GLOBAL const real* RESTRICT x, GLOBAL real* s, GLOBAL real* vMid,
+        GLOBAL mm_ulong* energies, int numEnergies, int n, int capacity) {
     PAINN_STAGED
     PAINN_FILTER(2)
     for (int k = GLOBAL_ID; k < numEnergies; k += GLOBAL_SIZE)
@@ -359,8 +359,8 @@ KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessageFirst(GLOBAL const int
 KERNEL void PAINN_BOUNDS(FORWARD_THREADS) mlffPainnMessage(GLOBAL const int* RESTRICT counts,
         GLOBAL const int* RESTRICT neighbor, GLOBAL const real4* RESTRICT vector,
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
-        GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* RESTRICT s,
-        GLOBAL real* RESTRICT vMid, int n, int capacity) {
+        GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v, GLOBAL real* s,
+        GLOBAL real* vMid, int n, int capacity) {
     PAINN_STAGED
     PAINN_FILTER(3)
     for (int place = GROUP_ID; place < n; place += NUM_GROUPS) {
@@ -425,11 +425,11 @@ DEVICE void painnMessageBackward(const int first, ROW_ARG, int count, int capaci
         GLOBAL const real* RESTRICT radial, FILTER_ARG filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
         GLOBAL const real* RESTRICT v, GLOBAL const real* RESTRICT gs,
-        GLOBAL const real* RESTRICT gv, STATE_ARG real* sent, LOCAL_ARG real4* RESTRICT term,
-        LOCAL_ARG real4* RESTRICT slope, LOCAL_ARG real4* RESTRICT direction,
-        LOCAL_ARG real4* RESTRICT sums, LOCAL_ARG int* RESTRICT sender,
-        LOCAL_ARG int* RESTRICT start, GLOBAL mm_ulong* RESTRICT forces,
-        GLOBAL int* RESTRICT status, int n, real scale) {
+        GLOBAL const real* RESTRICT gv, STATE_ARG real* sent, LOCAL_ARG real4* term,
+        LOCAL_ARG real4* slope, LOCAL_ARG real4* direction,
+        LOCAL_ARG real4* sums, LOCAL_ARG int* sender,
+        LOCAL_ARG int* start, GLOBAL mm_ulong* forces,
+        GLOBAL int* status, int n, real scale) {
     const real4 zero = make_real4(0, 0, 0, 0);
     int lane = LOCAL_ID%LANES, group = LOCAL_ID/LANES;
     real4 force = zero;
@@ -499,7 +499,7 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackwardFirst(
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const int* RESTRICT species, GLOBAL const real* RESTRICT x,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
-        GLOBAL mm_ulong* RESTRICT forces, GLOBAL int* RESTRICT status, int n, int capacity,
+        GLOBAL mm_ulong* forces, GLOBAL int* status, int n, int capacity,
         real scale) {
     PAINN_STAGED
     LOCAL real4 slope[SLOPES*QUADS];
@@ -520,8 +520,8 @@ KERNEL void PAINN_BOUNDS(REVERSE_THREADS) mlffPainnMessageBackward(
         ORDER_ARGUMENT GLOBAL const real* RESTRICT radial, GLOBAL const real* RESTRICT filter,
         GLOBAL const real* RESTRICT x, GLOBAL const real* RESTRICT v,
         GLOBAL const real* RESTRICT gs, GLOBAL const real* RESTRICT gv,
-        GLOBAL real* RESTRICT sent, GLOBAL mm_ulong* RESTRICT forces,
-        GLOBAL int* RESTRICT status, int n, int capacity, real scale) {
+        GLOBAL real* sent, GLOBAL mm_ulong* forces,
+        GLOBAL int* status, int n, int capacity, real scale) {
     PAINN_STAGED
     LOCAL real4 slope[SLOPES*QUADS];
     PAINN_FILTER(3)

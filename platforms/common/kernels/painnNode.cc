@@ -690,8 +690,8 @@ DEVICE void painnNode(GLOBAL const real* RESTRICT own, GLOBAL const real* RESTRI
 DEVICE void painnNodeLast(GLOBAL const real* RESTRICT own, GLOBAL const int* RESTRICT plan,
         GLOBAL const real* RESTRICT readout, STATE_ARG real* s, STATE_ARG real* vMid,
         STATE_ARG real* pq, STATE_ARG real* hidden, STATE_ARG real* gate,
-        STATE_ARG real* readoutHidden, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL int* RESTRICT status, ROOM_ARG rows* in, int row, int base, int n, real scale,
+        STATE_ARG real* readoutHidden, GLOBAL mm_ulong* energies,
+        GLOBAL int* status, ROOM_ARG rows* in, int row, int base, int n, real scale,
         int forces, LOCAL_ARG part* join) {
     ROOM_ARG rows* after = in+3*FEATURES*QUARTERS;
     painnUpdate(1, own, s, vMid, pq, hidden, gate, s, in, base, n, join);
@@ -772,7 +772,7 @@ DEVICE void painnNodeBackward(GLOBAL const real* RESTRICT own, GLOBAL const real
 DEVICE void painnWatchRange(LOCAL_ARG part* join) {
 }
 
-DEVICE void painnReportRange(LOCAL_ARG part* join, GLOBAL int* RESTRICT status) {
+DEVICE void painnReportRange(LOCAL_ARG part* join, GLOBAL int* status) {
 }
 #endif
 
@@ -784,10 +784,10 @@ DEVICE void painnReportRange(LOCAL_ARG part* join, GLOBAL int* RESTRICT status) 
 
 /* painnNode() of all rows; layer, next: sets of weights. */
 KERNEL NODE_BOUNDS void mlffPainnNode(GLOBAL const real* RESTRICT weights, int layer, int next,
-        GLOBAL real* RESTRICT s, GLOBAL const real* RESTRICT vMid, GLOBAL real* RESTRICT pq,
-        GLOBAL real* RESTRICT hidden, GLOBAL real* RESTRICT gate, GLOBAL real* RESTRICT vOut,
-        GLOBAL real* RESTRICT xHidden, GLOBAL real* RESTRICT x, GLOBAL int* RESTRICT status,
-        GLOBAL rows* RESTRICT scratch, int n) {
+        GLOBAL real* s, GLOBAL const real* RESTRICT vMid, GLOBAL real* pq,
+        GLOBAL real* hidden, GLOBAL real* gate, GLOBAL real* vOut,
+        GLOBAL real* xHidden, GLOBAL real* x, GLOBAL int* status,
+        GLOBAL rows* scratch, int n) {
     PAINN_ROOM
     LOCAL part join[JOIN];
     painnWatchRange(join);
@@ -799,10 +799,10 @@ KERNEL NODE_BOUNDS void mlffPainnNode(GLOBAL const real* RESTRICT weights, int l
 
 KERNEL NODE_BOUNDS void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, int layer,
         GLOBAL const int* RESTRICT plan, GLOBAL const real* RESTRICT readout,
-        GLOBAL real* RESTRICT s, GLOBAL real* RESTRICT vMid, GLOBAL real* RESTRICT pq,
-        GLOBAL real* RESTRICT hidden, GLOBAL real* RESTRICT gate,
-        GLOBAL real* RESTRICT readoutHidden, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL int* RESTRICT status, GLOBAL rows* RESTRICT scratch, int n, real scale,
+        GLOBAL real* s, GLOBAL real* vMid, GLOBAL real* pq,
+        GLOBAL real* hidden, GLOBAL real* gate,
+        GLOBAL real* readoutHidden, GLOBAL mm_ulong* energies,
+        GLOBAL int* status, GLOBAL rows* scratch, int n, real scale,
         int forces) {
     PAINN_ROOM
     LOCAL part join[JOIN];
@@ -814,11 +814,11 @@ KERNEL NODE_BOUNDS void mlffPainnNodeLast(GLOBAL const real* RESTRICT weights, i
 }
 
 KERNEL NODE_BOUNDS void mlffPainnNodeBackward(GLOBAL const real* RESTRICT weights, int layer, int next,
-        GLOBAL const real* RESTRICT vMid, GLOBAL const real* RESTRICT pq,
+        GLOBAL const real* vMid, GLOBAL const real* RESTRICT pq,
         GLOBAL const real* RESTRICT hidden, GLOBAL const real* RESTRICT gate,
         GLOBAL const real* RESTRICT xHidden, GLOBAL const real* RESTRICT sent,
-        GLOBAL real* RESTRICT gs, GLOBAL real* RESTRICT gv, GLOBAL int* RESTRICT status,
-        GLOBAL rows* RESTRICT scratch, int n) {
+        GLOBAL real* gs, GLOBAL real* gv, GLOBAL int* status,
+        GLOBAL rows* scratch, int n) {
     PAINN_ROOM
     LOCAL part join[JOIN];
     painnWatchRange(join);

@@ -5,7 +5,7 @@
 
 /* Sum of the values of the threads before this one in a block of `size`; *total: of all.
    scan [size]. */
-DEVICE int sumBefore(int value, LOCAL_ARG int* RESTRICT scan, const int size, int* total) {
+DEVICE int sumBefore(int value, LOCAL_ARG int* scan, const int size, int* total) {
     scan[LOCAL_ID] = value;
     SYNC_THREADS;
     for (int step = 1; step < size; step *= 2) {
@@ -55,8 +55,8 @@ DEVICE int firstOfLine(int b, int c, int4 cells) {
  *   order        [n] rows
  */
 KERNEL void mlffSortRows(GLOBAL const int* RESTRICT status, GLOBAL const exact4* RESTRICT position,
-        GLOBAL int* RESTRICT cellOfRow, GLOBAL int* RESTRICT start, GLOBAL int* RESTRICT cursor,
-        GLOBAL int* RESTRICT order, GLOBAL const exact4* RESTRICT frame, int n) {
+        GLOBAL int* cellOfRow, GLOBAL int* start, GLOBAL int* cursor,
+        GLOBAL int* order, GLOBAL const exact4* RESTRICT frame, int n) {
     READ_BOX
     int4 cells = whole(frame[FRAME_CELLS]);
     LOCAL int sums[SORT_BLOCK];
@@ -113,12 +113,12 @@ KERNEL void mlffSortRows(GLOBAL const int* RESTRICT status, GLOBAL const exact4*
  * touches, one for each image of the box. Without CELLS a box is one cell, all rows of the region.
  * BLOCK spans at a time stand in local memory, and their candidates are numbered through.
  */
-KERNEL void mlffFindPairs(GLOBAL int* RESTRICT status, GLOBAL const exact4* RESTRICT position,
+KERNEL void mlffFindPairs(GLOBAL int* status, GLOBAL const exact4* RESTRICT position,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const int2* RESTRICT regionRange,
 #ifdef CELLS
         GLOBAL const int* RESTRICT start, GLOBAL const int* RESTRICT order,
 #endif
-        GLOBAL int* RESTRICT count, GLOBAL int2* RESTRICT entry,
+        GLOBAL int* count, GLOBAL int2* entry,
         GLOBAL const exact4* RESTRICT frame, int n, int capacity, int which) {
     LOCAL int scan[BLOCK];
     LOCAL int spanFirst[BLOCK];     /* place in order of candidate 0, if the span began there */
@@ -206,14 +206,14 @@ KERNEL void mlffFindPairs(GLOBAL int* RESTRICT status, GLOBAL const exact4* REST
  * list (LISTS), else all rows of the region.
  *   gather    without lists: positions are those of the particles, and are stored
  */
-KERNEL void mlffMessagePairs(GLOBAL int* RESTRICT status, GLOBAL exact4* RESTRICT position,
+KERNEL void mlffMessagePairs(GLOBAL int* status, GLOBAL exact4* position,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const int2* RESTRICT regionRange,
         GLOBAL const int* RESTRICT listCount, GLOBAL const int2* RESTRICT entry,
-        GLOBAL int* RESTRICT count, GLOBAL int* RESTRICT neighbor, GLOBAL real4* RESTRICT vector,
+        GLOBAL int* count, GLOBAL int* neighbor, GLOBAL real4* vector,
         GLOBAL const exact4* RESTRICT frame, int n, int capacity, real cutoff
 #ifndef LISTS
         , GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
-        GLOBAL const int* RESTRICT slots, GLOBAL mm_ulong* RESTRICT force, int gather
+        GLOBAL const int* RESTRICT slots, GLOBAL mm_ulong* force, int gather
 #endif
         ) {
     LOCAL int scan[BLOCK];

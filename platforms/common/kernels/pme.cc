@@ -14,7 +14,7 @@
 #define CHARGE_LIMIT 1e5f
 
 /* value[k] = M_n(w + k), k = 0 ... n-1, from order n - 1 (Essmann et al. 1995, eq. 3.3). */
-DEVICE void raiseOrder(int n, real w, LOCAL_ARG real* RESTRICT value) {
+DEVICE void raiseOrder(int n, real w, LOCAL_ARG real* value) {
     real scale = 1/(real) (n-1);
     for (int k = n-1; k >= 0; k--) {
         real u = w+k, own = (k < n-1 ? value[k] : (real) 0), left = (k > 0 ? value[k-1] : (real) 0);
@@ -27,8 +27,8 @@ DEVICE void raiseOrder(int n, real w, LOCAL_ARG real* RESTRICT value) {
  *   per   row of the reciprocal cell without 2 pi, 1/nm
  *   K     points of the mesh
  */
-DEVICE void makeSpline(exact4 x, exact4 per, int K, LOCAL_ARG int* RESTRICT point,
-        LOCAL_ARG real* RESTRICT value, LOCAL_ARG real* RESTRICT slope) {
+DEVICE void makeSpline(exact4 x, exact4 per, int K, LOCAL_ARG int* point,
+        LOCAL_ARG real* value, LOCAL_ARG real* slope) {
     exact f = per.x*x.x+per.y*x.y+per.z*x.z;
     exact u = (f-floor(f))*K;
     u = (u >= 0 && u < K ? u : (exact) 0);   /* a fraction can round to 1 */
@@ -47,8 +47,8 @@ DEVICE void makeSpline(exact4 x, exact4 per, int K, LOCAL_ARG int* RESTRICT poin
 
 /* The splines of the block's atoms. All threads call it. */
 DEVICE void makeSplines(int i, int last, GLOBAL const exact4* RESTRICT position, exact4 perA,
-        exact4 perB, exact4 perC, int4 K, LOCAL_ARG int* RESTRICT point,
-        LOCAL_ARG real* RESTRICT value, LOCAL_ARG real* RESTRICT slope) {
+        exact4 perB, exact4 perC, int4 K, LOCAL_ARG int* point,
+        LOCAL_ARG real* value, LOCAL_ARG real* slope) {
     int lane = LOCAL_ID%LANES, at = LOCAL_ID/LANES*SPLINES+lane*ORDER;
     SYNC_THREADS;
     if (i < last && lane < 3)
@@ -59,8 +59,8 @@ DEVICE void makeSplines(int i, int last, GLOBAL const exact4* RESTRICT position,
 
 /* sums [points]: add the charges of the rows first ... last-1; zeros before. */
 KERNEL void mlffPmeSpread(GLOBAL const exact4* RESTRICT position,
-        GLOBAL const real* RESTRICT charge, GLOBAL mm_ulong* RESTRICT sums,
-        GLOBAL int* RESTRICT status, int first, int last, int4 K, exact4 perA, exact4 perB,
+        GLOBAL const real* RESTRICT charge, GLOBAL mm_ulong* sums,
+        GLOBAL int* status, int first, int last, int4 K, exact4 perA, exact4 perB,
         exact4 perC) {
     LOCAL int point[ATOMS*SPLINES];
     LOCAL real value[ATOMS*SPLINES], slope[ATOMS*SPLINES];
@@ -79,7 +79,7 @@ KERNEL void mlffPmeSpread(GLOBAL const exact4* RESTRICT position,
 }
 
 /* mesh [points] = sums, and the sums to zero for the next time. */
-KERNEL void mlffPmeCharges(GLOBAL mm_ulong* RESTRICT sums, GLOBAL real* RESTRICT mesh, int points) {
+KERNEL void mlffPmeCharges(GLOBAL mm_ulong* sums, GLOBAL real* mesh, int points) {
     for (int g = GLOBAL_ID; g < points; g += GLOBAL_SIZE) {
         mesh[g] = ((real) (mm_long) sums[g])/CHARGE_SCALE;
         sums[g] = 0;
@@ -99,7 +99,7 @@ DEVICE real splineModulus(int m, int K) {
  *   decay     1/(4 alpha^2)
  *   waveA ... 2 pi times the rows of the reciprocal cell, 1/angstrom
  */
-KERNEL void mlffPmeConvolve(GLOBAL real2* RESTRICT wave, int4 K, real factor, real decay,
+KERNEL void mlffPmeConvolve(GLOBAL real2* wave, int4 K, real factor, real decay,
         real4 waveA, real4 waveB, real4 waveC) {
     int nc = K.z/2+1, total = K.x*K.y*nc;
     for (int g = GLOBAL_ID; g < total; g += GLOBAL_SIZE) {
@@ -122,9 +122,9 @@ KERNEL void mlffPmeConvolve(GLOBAL real2* RESTRICT wave, int4 K, real factor, re
  * What the potential on the mesh gives the rows: added to chargeGradient, force and energy.
  */
 KERNEL void mlffPmeRows(GLOBAL const exact4* RESTRICT position, GLOBAL const real* RESTRICT charge,
-        GLOBAL const real* RESTRICT mesh, GLOBAL real* RESTRICT chargeGradient,
-        GLOBAL mm_ulong* RESTRICT force, GLOBAL mm_ulong* RESTRICT energies,
-        GLOBAL int* RESTRICT status, int n, int first, int last, int4 K, exact4 perA, exact4 perB,
+        GLOBAL const real* RESTRICT mesh, GLOBAL real* chargeGradient,
+        GLOBAL mm_ulong* force, GLOBAL mm_ulong* energies,
+        GLOBAL int* status, int n, int first, int last, int4 K, exact4 perA, exact4 perB,
         exact4 perC, int wantForces, real weight) {
     LOCAL int point[ATOMS*SPLINES];
     LOCAL real value[ATOMS*SPLINES], slope[ATOMS*SPLINES];

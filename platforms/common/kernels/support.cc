@@ -45,14 +45,14 @@ typedef float4 exact4;
 #define FORCE_LIMIT 1e6f
 
 /* A value that a sum can take; 0 and a mark in the status for others, NaN included. */
-DEVICE real guard(real value, real limit, int row, GLOBAL int* RESTRICT status) {
+DEVICE real guard(real value, real limit, int row, GLOBAL int* status) {
     if (value > -limit && value < limit)
         return value;
     status[STATUS_NOT_FINITE] = row+1;
     return 0;
 }
 
-DEVICE real guardEnergy(real value, int row, GLOBAL int* RESTRICT status) {
+DEVICE real guardEnergy(real value, int row, GLOBAL int* status) {
     return guard(value, ENERGY_LIMIT, row, status);
 }
 
@@ -61,13 +61,13 @@ DEVICE mm_long toFixed(real value, real scale) {
     return (mm_long) floor(value*scale+0.5f);
 }
 
-DEVICE void addEnergy(GLOBAL mm_ulong* RESTRICT sum, real value) {
+DEVICE void addEnergy(GLOBAL mm_ulong* sum, real value) {
     ATOMIC_ADD(sum, (mm_ulong) toFixed(value, ENERGY_SCALE));
 }
 
 /* force [3][n]: add f to that of a row. */
-DEVICE void addForce(GLOBAL mm_ulong* RESTRICT force, int row, int n, real x, real y, real z,
-        GLOBAL int* RESTRICT status) {
+DEVICE void addForce(GLOBAL mm_ulong* force, int row, int n, real x, real y, real z,
+        GLOBAL int* status) {
     ATOMIC_ADD(&force[row], (mm_ulong) toFixed(guard(x, FORCE_LIMIT, row, status), FORCE_SCALE));
     ATOMIC_ADD(&force[row+n], (mm_ulong) toFixed(guard(y, FORCE_LIMIT, row, status), FORCE_SCALE));
     ATOMIC_ADD(&force[row+2*n],

@@ -50,7 +50,7 @@ DEVICE void painnWatchRange(LOCAL_ARG real4* join) {
 }
 
 /* At its end, behind a barrier. */
-DEVICE void painnReportRange(LOCAL_ARG real4* join, GLOBAL int* RESTRICT status) {
+DEVICE void painnReportRange(LOCAL_ARG real4* join, GLOBAL int* status) {
     if (LOCAL_ID == 0 && *painnRangeMark(join))
         status[STATUS_RANGE] = 1;
 }

@@ -62,10 +62,10 @@
 
 DEVICE void fetchX(GLOBAL const real* RESTRICT x, int xStride, int hasSlope,
         GLOBAL const real* RESTRICT slope, int slopeStride, LOCAL_ARG const real* tail,
-        int tailStart, int row0, int depth, int numRows, int numTerms, real* RESTRICT fetched);
+        int tailStart, int row0, int depth, int numRows, int numTerms, real* fetched);
 
 /* Fetched terms as operands into the buffer. */
-DEVICE void stageX(const float* fetched, LOCAL_ARG float* buffer, GLOBAL int* RESTRICT status) {
+DEVICE void stageX(const float* fetched, LOCAL_ARG float* buffer, GLOBAL int* status) {
     bool outside = false;
 #pragma unroll
     for (int f = 0; f < X_FETCHES; f += 2)
@@ -96,7 +96,7 @@ DEVICE void computeTile(GLOBAL const real* RESTRICT x, int xStride, int hasSlope
         GLOBAL const real* RESTRICT slope, int slopeStride, LOCAL_ARG const real* tail,
         int tailStart, GLOBAL const real* RESTRICT weight, int weightStride, int firstColumn,
         int row0, int column0, int numRows, int numColumns, int numTerms, LOCAL_ARG real* buffer,
-        GLOBAL int* RESTRICT status) {
+        GLOBAL int* status) {
     const int lane = (int) LOCAL_ID%32, warp = (int) LOCAL_ID/32;
     const int piece = warp%PIECES, split = warp/PIECES;
     const int row = piece/PIECE_COLUMNS*WARP_ROWS, column = piece%PIECE_COLUMNS*WARP_COLUMNS;
