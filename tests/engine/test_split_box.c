@@ -429,11 +429,11 @@ static void test_stopped_exchange(const whole_box *box, const mlff_model *model,
     mlff_error err;
     mlff_evaluator *evaluator = NULL;
     CHECK_OK(mlff_evaluator_new(on->platform(), model, NULL, &evaluator, &err), err);
-    double force[MAX_ATOMS][3] = {{0}};
+    double force[MAX_ATOMS][3] = {{0}}, strain[9], atom_energy[MAX_ATOMS];
     const mlff_graph graph = {.n_local = box->n_atoms, .n_all = box->n_atoms,
                               .species = box->species, .n_regions = 1,
                               .message = ref_pair_list_view(&box->list)};
-    mlff_result result = {.force = force};
+    mlff_result result = {.atom_energy = atom_energy, .force = force, .strain = strain};
     stopper s = {.stop_at = 2};
     const mlff_exchange exchange = {&s, stop, stop, no_sum};
     CHECK_FAILS(mlff_evaluate(evaluator, &graph, &exchange, &result, &err), MLFF_ERROR_ARGUMENT,
@@ -448,6 +448,7 @@ static void test_stopped_exchange(const whole_box *box, const mlff_model *model,
     s = (stopper){.stop_at = -1};
     CHECK_OK(mlff_evaluate(evaluator, &graph, &exchange, &result, &err), err);
     CHECK(result.energy == box->energy && memcmp(force, box->force, sizeof force) == 0);
+    CHECK(memcmp(strain, box->strain, sizeof strain) == 0);
     mlff_evaluator_free(evaluator);
 }
 
