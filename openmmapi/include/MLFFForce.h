@@ -3,6 +3,7 @@
 
 #include "openmm/Context.h"
 #include "openmm/Force.h"
+#include "openmm/OpenMMException.h"
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +18,30 @@
 struct mlff_model;
 
 namespace OpenMM {
+
+/**
+ * This class lets the caller of a long computation end it early.  MLFFForce asks an object of it
+ * between evaluations.  The Python wrapper passes one that looks for Ctrl-C.
+ */
+class OPENMM_EXPORT_MLFF MLFFInterruption {
+public:
+    virtual ~MLFFInterruption() {
+    }
+    /**
+     * Get whether the computation should end.  Called often, by the thread that called MLFFForce.
+     */
+    virtual bool isRequested() = 0;
+};
+
+/**
+ * This exception is thrown by a computation that an MLFFInterruption has ended.  The Context is as
+ * it was before.
+ */
+class OPENMM_EXPORT_MLFF MLFFInterrupted : public OpenMMException {
+public:
+    MLFFInterrupted() : OpenMMException("MLFFForce: the computation was interrupted") {
+    }
+};
 
 /**
  * This class computes the energy and forces of a set of particles with a neural network potential.
@@ -522,35 +547,46 @@ public:
      *
      * @param context         the Context
      * @param[out] charges    the charge of each atom
+     * @param interruption    may end the computation between the members of an ensemble; may be null
      */
-    void getAtomCharges(Context& context, std::vector<double>& charges) const;
+    void getAtomCharges(Context& context, std::vector<double>& charges,
+                        MLFFInterruption* interruption = 0) const;
     /**
      * Get the terms of the energy at the present positions of a Context, measured in kJ/mol:
      * "network", "elements" and, for models with charges, "coulomb_short_range", "coulomb" and
      * "dispersion".  Before scale parameter and energy factor; they sum to the model's energy.
      * With an ensemble: the mean.
+     *
+     * @param context         the Context
+     * @param interruption    may end the computation between the members of an ensemble; may be null
      */
-    std::map<std::string, double> getEnergyComponents(Context& context) const;
+    std::map<std::string, double> getEnergyComponents(Context& context,
+                                                      MLFFInterruption* interruption = 0) const;
     /**
      * Get how well the members of an ensemble agree at the present positions of a Context.
      *
-     * @param context        the Context
-     * @param[out] energy    the unbiased standard deviation of the energy, measured in kJ/mol
-     * @param[out] force     the largest, over the atoms, of the standard deviation of the force:
-     *                       sqrt(sum over members and x y z of (F - mean)^2/(members - 1)),
-     *                       measured in kJ/mol/nm
+     * @param context         the Context
+     * @param[out] energy     the unbiased standard deviation of the energy, measured in kJ/mol
+     * @param[out] force      the largest, over the atoms, of the standard deviation of the force:
+     *                        sqrt(sum over members and x y z of (F - mean)^2/(members - 1)),
+     *                        measured in kJ/mol/nm
+     * @param interruption    may end the computation between members; may be null
      */
-    void getEnsembleDeviation(Context& context, double& energy, double& force) const;
+    void getEnsembleDeviation(Context& context, double& energy, double& force,
+                              MLFFInterruption* interruption = 0) const;
     /**
      * Get the second derivatives of the energy at the present positions of a Context, by central
      * differences of the analytic forces, measured in kJ/mol/nm^2.  Before scale parameter and
      * energy factor.  They have the precision of the platform's forces: about 1e-9 of the largest
      * on the Reference platform, 1e-5 to 1e-4 in single precision.
      *
-     * @param context        the Context
-     * @param[out] hessian   3n x 3n values, row by row, in the order of addAtom(); symmetric
+     * @param context         the Context
+     * @param[out] hessian    3n x 3n values, row by row, in the order of addAtom(); symmetric
+     * @param interruption    may end the computation between evaluations, of which there are 12 per
+     *                        atom; may be null
      */
-    void computeHessian(Context& context, std::vector<double>& hessian) const;
+    void computeHessian(Context& context, std::vector<double>& hessian,
+                        MLFFInterruption* interruption = 0) const;
     /**
      * Get the Coulomb method that a Context uses: what Default stands for there.
      */

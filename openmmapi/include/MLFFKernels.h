@@ -56,6 +56,14 @@ public:
     // energy factor.  MLFFForceImpl has checked that the models can answer.
 
     /**
+     * Set what these questions ask between evaluations.
+     *
+     * @param interruption    belongs to the caller, must live until it is replaced; null: nothing
+     */
+    void setInterruption(MLFFInterruption* interruption) {
+        this->interruption = interruption;
+    }
+    /**
      * Get the charges.
      *
      * @param context         the context with the positions
@@ -93,6 +101,17 @@ public:
      *                     is there
      */
     virtual void getExecutionInfo(std::map<std::string, std::string>& info) = 0;
+protected:
+    /**
+     * Call this between the evaluations of a question: it throws MLFFInterrupted if the question
+     * should end.  The context must then be as before.
+     */
+    void checkInterruption() {
+        if (interruption != nullptr && interruption->isRequested())
+            throw MLFFInterrupted();
+    }
+private:
+    MLFFInterruption* interruption = nullptr;
 };
 
 } // namespace OpenMM

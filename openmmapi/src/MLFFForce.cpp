@@ -401,20 +401,28 @@ void MLFFForce::updateParametersInContext(Context& context) {
     mlff(getImplInContext(context)).updateParametersInContext(getContextImpl(context));
 }
 
-void MLFFForce::getAtomCharges(Context& context, vector<double>& charges) const {
-    mlff(getImplInContext(context)).getAtomCharges(getContextImpl(context), charges);
+void MLFFForce::getAtomCharges(Context& context, vector<double>& charges,
+                               MLFFInterruption* interruption) const {
+    mlff(getImplInContext(context)).getAtomCharges(getContextImpl(context), charges,
+                                                   interruption);
 }
 
-map<string, double> MLFFForce::getEnergyComponents(Context& context) const {
-    return mlff(getImplInContext(context)).getEnergyComponents(getContextImpl(context));
+map<string, double> MLFFForce::getEnergyComponents(Context& context,
+                                                   MLFFInterruption* interruption) const {
+    return mlff(getImplInContext(context)).getEnergyComponents(getContextImpl(context),
+                                                               interruption);
 }
 
-void MLFFForce::getEnsembleDeviation(Context& context, double& energy, double& force) const {
-    mlff(getImplInContext(context)).getEnsembleDeviation(getContextImpl(context), energy, force);
+void MLFFForce::getEnsembleDeviation(Context& context, double& energy, double& force,
+                                     MLFFInterruption* interruption) const {
+    mlff(getImplInContext(context)).getEnsembleDeviation(getContextImpl(context), energy, force,
+                                                         interruption);
 }
 
-void MLFFForce::computeHessian(Context& context, vector<double>& hessian) const {
-    mlff(getImplInContext(context)).computeHessian(getContextImpl(context), hessian);
+void MLFFForce::computeHessian(Context& context, vector<double>& hessian,
+                               MLFFInterruption* interruption) const {
+    mlff(getImplInContext(context)).computeHessian(getContextImpl(context), hessian,
+                                                   interruption);
 }
 
 MLFFForce::CoulombMethod MLFFForce::getCoulombMethodInContext(Context& context) const {

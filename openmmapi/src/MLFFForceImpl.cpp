@@ -90,20 +90,43 @@ static void checkPositions(ContextImpl& context) {
     context.calcForcesAndEnergy(false, false, 0);
 }
 
-void MLFFForceImpl::getAtomCharges(ContextImpl& context, vector<double>& charges) {
+namespace {
+
+// A kernel that asks, as long as this object lives, between evaluations whether to go on.
+class Interruptible {
+public:
+    Interruptible(Kernel& kernel, MLFFInterruption* interruption) :
+            kernel(kernel.getAs<CalcMLFFForceKernel>()) {
+        this->kernel.setInterruption(interruption);
+    }
+    ~Interruptible() {
+        kernel.setInterruption(nullptr);
+    }
+    CalcMLFFForceKernel* operator->() {
+        return &kernel;
+    }
+private:
+    CalcMLFFForceKernel& kernel;
+};
+
+} // namespace
+
+void MLFFForceImpl::getAtomCharges(ContextImpl& context, vector<double>& charges,
+                                   MLFFInterruption* interruption) {
     if (!getInfo().has_charges)
         fail("getAtomCharges(): the ", getInfo().display_name, " model ", fixed.modelFile,
              " computes no charges");
     checkPositions(context);
-    kernel.getAs<CalcMLFFForceKernel>().getAtomCharges(context, charges);
+    Interruptible(kernel, interruption)->getAtomCharges(context, charges);
 }
 
-map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context) {
+map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context,
+                                                       MLFFInterruption* interruption) {
     static const char* const names[MLFF_N_COMPONENTS] = {
         "network", "elements", "coulomb_short_range", "coulomb", "dispersion"};
     checkPositions(context);
     vector<double> values;
-    kernel.getAs<CalcMLFFForceKernel>().getEnergyComponents(context, values);
+    Interruptible(kernel, interruption)->getEnergyComponents(context, values);
     map<string, double> components;
     for (int k = 0; k < MLFF_N_COMPONENTS; k++)
         if (getInfo().has_charges || k == MLFF_NETWORK || k == MLFF_ELEMENTS)
@@ -111,17 +134,19 @@ map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context) {
     return components;
 }
 
-void MLFFForceImpl::getEnsembleDeviation(ContextImpl& context, double& energy, double& force) {
+void MLFFForceImpl::getEnsembleDeviation(ContextImpl& context, double& energy, double& force,
+                                         MLFFInterruption* interruption) {
     if (fixed.models.size() < 2)
         fail("getEnsembleDeviation(): the force has one model, whose deviation from itself says "
              "nothing: add others by addEnsembleMember()");
     checkPositions(context);
-    kernel.getAs<CalcMLFFForceKernel>().getEnsembleDeviation(context, energy, force);
+    Interruptible(kernel, interruption)->getEnsembleDeviation(context, energy, force);
 }
 
-void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian) {
+void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian,
+                                   MLFFInterruption* interruption) {
     checkPositions(context);
-    kernel.getAs<CalcMLFFForceKernel>().computeHessian(context, hessian);
+    Interruptible(kernel, interruption)->computeHessian(context, hessian);
 }
 
 map<string, string> MLFFForceImpl::getExecutionInfo(ContextImpl& context) {

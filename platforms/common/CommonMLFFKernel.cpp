@@ -373,7 +373,13 @@ void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question) {
     ContextSelector selector(cc);
     do {
         prepareQuestion();
-        question();
+        try {
+            question();
+        }
+        catch (const MLFFInterrupted&) {
+            geometry->checkStatus();  // or the next evaluation would read the words of this one
+            throw;
+        }
     } while (!geometry->checkStatus());
 }
 
@@ -420,6 +426,7 @@ void CommonCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl&, double& energ
     vector<vector<double> > energies(networks.size()), forces(networks.size());
     answer([&] {
         for (size_t k = 0; k < networks.size(); k++) {
+            checkInterruption();
             cc.clearBuffer(geometry->atoms.force);
             if (geometry->atoms.numAtoms > 0)
                 networks[k]->execute({true, 1.0});
@@ -440,7 +447,8 @@ void CommonCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl&, double& energ
 /*
  * One row of the Hessian, eV/angstrom^2, by a central difference of fourth order:
  *   d2E/dx dy = -(8 (F_y(x+h) - F_y(x-h)) - (F_y(x+2h) - F_y(x-2h)))/(12 h)
- * The steps suit the precision of the forces; they stay far within the skin of the lists.
+ * The steps suit the precision of the forces; they stay far within the skin of the lists. If this
+ * ends early, the row stays displaced: every evaluation gathers the positions anew.
  */
 void CommonCalcMLFFForceKernel::differentiateForces(size_t row, int axis, vector<double>& result) {
     static const double offset[4] = {-2, 1, 2, 1}, weight[4] = {-1, 8, -8, 1};
@@ -457,6 +465,7 @@ void CommonCalcMLFFForceKernel::differentiateForces(size_t row, int axis, vector
         displaceKernel->execute(1);
         if (k == 4)
             break;
+        checkInterruption();
         geometry->updatePairs();
         cc.clearBuffer(geometry->atoms.force);
         queueNetworks(true);

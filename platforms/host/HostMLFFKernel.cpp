@@ -195,6 +195,7 @@ mlff_graph HostCalcMLFFForceKernel::makeGraph() {
 // One member's answer; the arrays wanted are those of the result given.
 mlff_result HostCalcMLFFForceKernel::evaluateMember(size_t member, const mlff_graph& graph,
                                                     mlff_result result) {
+    checkInterruption();
     mlff_error err;
     check(mlff_evaluate(evaluators[member].get(), &graph, nullptr, &result, &err), err);
     return result;
@@ -298,6 +299,8 @@ void HostCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl& context, double&
 /*
  * One row of the Hessian, eV/angstrom^2, by a central difference of fourth order:
  *   d2E/dx dy = -(8 (F_y(x+h) - F_y(x-h)) - (F_y(x+2h) - F_y(x-2h)))/(12 h)
+ * If an evaluation throws, the coordinate stays displaced: every evaluation reads the positions of
+ * the Context anew.
  */
 void HostCalcMLFFForceKernel::differentiateForces(size_t coordinate, double* row) {
     static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {-1, 8, -8, 1};

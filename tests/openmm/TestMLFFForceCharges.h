@@ -6,6 +6,7 @@
 #define TEST_MLFFFORCE_CHARGES_H_
 
 #include "MLFFTestPlatform.h"
+#include <climits>
 
 namespace mlfftest {
 
@@ -683,6 +684,68 @@ static void testHessianOfEnergy() {
     CHECK(worst <= 1e-5*largest(hessian));
 }
 
+// Ends a computation when it asks for the n-th time, counted from 1.
+struct AtQuestion : MLFFInterruption {
+    int wanted, asked = 0;
+    explicit AtQuestion(int n) : wanted(n) {
+    }
+    bool isRequested() {
+        return ++asked >= wanted;
+    }
+};
+
+// Ended anywhere, a question leaves the Context as it was: energy, forces, answers, bit by bit.
+static void checkInterruptions(const Golden& golden, int members) {
+    Molecule molecule(golden);
+    for (int k = 1; k < members; k++)
+        molecule.force->addEnsembleMember(findModel(golden.model));
+    const State before = molecule.evaluate();
+    const vector<double> hessian = molecule.hessian();
+    const auto checkUnchanged = [&] {
+        const State after = molecule.evaluate();
+        CHECK(before.getPotentialEnergy() == after.getPotentialEnergy());
+        CHECK(forcesOf(molecule.g, before) == forcesOf(molecule.g, after));
+    };
+
+    // the first row, in the middle of a row, the last evaluation
+    const int evaluations = 4*3*golden.size();
+    for (int at : {1, 2, 5, evaluations/2+3, evaluations}) {
+        AtQuestion interruption(at);
+        vector<double> unused;
+        CHECK_THROWS("interrupted", molecule.force->computeHessian(molecule.context(), unused,
+                                                                   &interruption));
+        CHECK(interruption.asked == at);
+        checkUnchanged();
+    }
+    CHECK(hessian == molecule.hessian());
+
+    // asked, and not ended; afterwards nothing asks any more
+    AtQuestion never(INT_MAX);
+    vector<double> found;
+    molecule.force->computeHessian(molecule.context(), found, &never);
+    CHECK(hessian == found && never.asked >= evaluations);
+    const int asked = never.asked;
+    checkUnchanged();
+    molecule.force->getEnergyComponents(molecule.context());
+    CHECK(never.asked == asked);
+
+    if (members > 1) {
+        AtQuestion second(2);
+        double energy, force;
+        CHECK_THROWS("interrupted", molecule.force->getEnsembleDeviation(
+            molecule.context(), energy, force, &second));
+        checkUnchanged();
+        molecule.force->getEnsembleDeviation(molecule.context(), energy, force);
+        CHECK(energy == 0 && force == 0);  // the members are equal
+    }
+}
+
+static void testInterruptions() {
+    checkInterruptions(chargedGolden("published-4x4", "two_regions simple"), 1);
+    checkInterruptions(chargedGolden("published-4x4", "small_cell dsf"), 1);
+    checkInterruptions(testData("painn-hcno-distilled.methanol"), 2);
+}
+
 // An ensemble's Hessian is the mean of the members'.
 static void testHessianOfEnsemble() {
     const Golden g = chargedGolden("published-4x4", "pair_apart simple");
@@ -721,6 +784,7 @@ static void runChargeTests() {
     RUN(testHessian);
     RUN(testHessianOfEnergy);
     RUN(testHessianOfEnsemble);
+    RUN(testInterruptions);
 }
 
 } // namespace mlfftest

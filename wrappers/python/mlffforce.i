@@ -20,6 +20,8 @@
 #include "openmm/RPMDIntegrator.h"
 #include "openmm/RPMDMonteCarloBarostat.h"
 #include "openmm/serialization/XmlSerializer.h"
+#include <chrono>
+#include <climits>
 #include <memory>
 #include <sstream>
 %}
@@ -31,19 +33,212 @@ import numpy
 from openmm import unit
 %}
 
+// ------------------------------------------------------------------- exceptions, threads
+
+%{
+namespace {
+
+// Python's exception for one of C++. One that Python code has raised meanwhile (a KeyboardInterrupt
+// in PythonInterruption) stays.
+void raise(const std::exception& e) {
+    if (PyErr_Occurred() != NULL)
+        return;
+    PyObject* mm = PyImport_ImportModule("openmm");
+    PyObject* type = (mm == NULL ? NULL : PyObject_GetAttrString(mm, "OpenMMException"));
+    if (type != NULL)
+        PyErr_SetString(type, e.what());
+    Py_XDECREF(type);
+    Py_XDECREF(mm);
+}
+
+// Other Python threads run while this object lives. If Python is ending, it unwinds the stack of a
+// thread that comes back.
+class OthersRun {
+public:
+    OthersRun() : state(PyEval_SaveThread()) {
+    }
+    ~OthersRun() noexcept(false) {
+        PyEval_RestoreThread(state);
+    }
+private:
+    PyThreadState* state;
+};
+
+// Ends a computation when a signal handler of Python raises, as that of Ctrl-C does. Handlers run
+// in Python's main thread only; the exception is left for raise().
+class PythonInterruption : public OpenMM::MLFFInterruption {
+public:
+    PythonInterruption() : last(std::chrono::steady_clock::now()) {
+    }
+    bool isRequested() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now-last < std::chrono::milliseconds(50))
+            return false;
+        last = now;
+        const PyGILState_STATE state = PyGILState_Ensure();
+        const bool raised = (PyErr_CheckSignals() != 0);
+        PyGILState_Release(state);
+        return raised;
+    }
+private:
+    std::chrono::steady_clock::time_point last;
+};
+
+} // namespace
+%}
+
 %exception {
     try {
         $action
     } catch (std::exception& e) {
-        PyObject* mm = PyImport_ImportModule("openmm");
-        PyObject* type = (mm == NULL ? NULL : PyObject_GetAttrString(mm, "OpenMMException"));
-        if (type != NULL)
-            PyErr_SetString(type, e.what());
-        Py_XDECREF(type);
-        Py_XDECREF(mm);
+        raise(e);
         SWIG_fail;
     }
 }
+
+// What computes or reads model files lets other threads run, as OpenMM's getState() does. The rest
+// is quick, and threads that share a force do not meet inside it.
+%define %othersRun(METHOD)
+%exception OpenMM::MLFFForce::METHOD {
+    try {
+        OthersRun while_here;
+        $action
+    } catch (std::exception& e) {
+        raise(e);
+        SWIG_fail;
+    }
+}
+%enddef
+%othersRun(MLFFForce)
+%othersRun(addEnsembleMember)
+%othersRun(_fromXml)
+%othersRun(updateParametersInContext)
+%othersRun(getAtomCharges)
+%othersRun(getEnergyComponents)
+%othersRun(getEnsembleDeviation)
+%othersRun(computeHessian)
+
+// Python's callers do not see this argument.
+%ignore OpenMM::MLFFInterruption;
+%ignore OpenMM::MLFFInterrupted;
+%typemap(in, numinputs=0) OpenMM::MLFFInterruption* (PythonInterruption interruption) {
+    $1 = &interruption;
+}
+
+// ----------------------------------------------------------------------------- numbers
+
+// Numbers of any type and unit become what C++ takes, or errors, in openmmmlff/quantities.py; those
+// that are Python's own take a shorter way.
+%{
+namespace {
+
+// The result of a function there, a new reference; NULL on error. method is SWIG's name, such as
+// MLFFForce_addAtom.
+PyObject* convert(const char* function, PyObject* value, const char* kind, const char* method,
+                  const char* argument) {
+    std::string what(method);
+    const size_t dot = what.find('_');
+    if (dot != std::string::npos)
+        what[dot] = '.';
+    what += std::string("(): ")+argument;
+    PyObject* module = PyImport_ImportModule("openmmmlff.quantities");
+    if (module == NULL)
+        return NULL;
+    PyObject* result = (kind == NULL ?
+        PyObject_CallMethod(module, function, "Os", value, what.c_str()) :
+        PyObject_CallMethod(module, function, "Oss", value, kind, what.c_str()));
+    Py_DECREF(module);
+    return result;
+}
+
+bool toDouble(PyObject* value, const char* kind, const char* method, const char* argument,
+              double& result) {
+    if (PyFloat_CheckExact(value)) {
+        result = PyFloat_AS_DOUBLE(value);
+        return true;
+    }
+    PyObject* number = convert("number", value, kind, method, argument);
+    if (number == NULL)
+        return false;
+    result = PyFloat_AsDouble(number);
+    Py_DECREF(number);
+    return !PyErr_Occurred();
+}
+
+// names: the constants of an enumeration; NULL: any whole number that an int can hold.
+bool toInt(PyObject* value, const char* names, const char* method, const char* argument,
+           int& result) {
+    if (names == NULL && PyLong_CheckExact(value)) {
+        int overflow;
+        const long number = PyLong_AsLongAndOverflow(value, &overflow);
+        result = (int) number;
+        if (overflow == 0 && number == result)
+            return true;
+    }
+    PyObject* number = (names == NULL ? convert("integer", value, NULL, method, argument) :
+                        convert("choice", value, names, method, argument));
+    if (number == NULL)
+        return false;
+    result = (int) PyLong_AsLong(number);
+    Py_DECREF(number);
+    return true;
+}
+
+bool toBool(PyObject* value, const char* method, const char* argument, bool& result) {
+    PyObject* flag = convert("boolean", value, NULL, method, argument);
+    result = (flag == Py_True);
+    Py_XDECREF(flag);
+    return flag != NULL;
+}
+
+} // namespace
+%}
+
+%typemap(in) int {
+    if (!toInt($input, NULL, "$symname", "$1_name", $1))
+        SWIG_fail;
+}
+%typemap(in) bool {
+    if (!toBool($input, "$symname", "$1_name", $1))
+        SWIG_fail;
+}
+// The kinds of arguments by name; those that are not named here are numbers without a unit.
+%define %number(ARGUMENT, KIND)
+%typemap(in) double ARGUMENT {
+    if (!toDouble($input, KIND, "$symname", "$1_name", $1))
+        SWIG_fail;
+}
+%enddef
+%number(, "number")
+%number(totalCharge, "charge")
+%number(cutoff, "length")
+%number(alpha, "inverse length")
+// The constants that an enumeration has.
+%define %choice(ENUMERATION, NAMES)
+%typemap(in) OpenMM::MLFFForce::ENUMERATION {
+    int value;
+    if (!toInt($input, NAMES, "$symname", "$1_name", value))
+        SWIG_fail;
+    $1 = static_cast<OpenMM::MLFFForce::ENUMERATION>(value);
+}
+%enddef
+%choice(ModelStorage, "Embedded Path")
+%choice(CoulombMethod, "Default NoCoulomb Simple DSF Ewald PME")
+%choice(EvaluationMode, "Auto Dense Sparse")
+%choice(MatrixPrecision, "Full SplitHalf TF32")
+// With default values SWIG writes several functions and takes the one that fits. Here it is to write
+// one, so that the conversions above tell what is wrong with an argument.
+%define %oneFunction(METHOD)
+%feature("kwargs") OpenMM::MLFFForce::METHOD;
+%enddef
+%oneFunction(addRegion)
+%oneFunction(setRegionParameters)
+%oneFunction(addAtom)
+%oneFunction(setAtomParameters)
+%oneFunction(getAtomCharges)
+%oneFunction(getEnergyComponents)
+%oneFunction(getEnsembleDeviation)
+%oneFunction(computeHessian)
 
 // ------------------------------------------------------------------------- conversions
 
@@ -194,33 +389,22 @@ openmmmlff.vibrationalWavenumbers().
 :return: a symmetric numpy array [3n][3n] in kJ/mol/nm^2, in the order of addAtom(), x y z of each
 "
 
-// C++ has an enum there; in Python it is any int.
-%pythonprepend OpenMM::MLFFForce::setModelStorage %{
-        if storage not in (MLFFForce.Embedded, MLFFForce.Path):
-            raise ValueError(f"storage is {storage!r}: expected MLFFForce.Embedded or "
-                             "MLFFForce.Path")
-%}
-
-%pythonprepend OpenMM::MLFFForce::setEvaluationMode %{
-        if mode not in (MLFFForce.Auto, MLFFForce.Dense, MLFFForce.Sparse):
-            raise ValueError(f"mode is {mode!r}: expected MLFFForce.Auto, MLFFForce.Dense or "
-                             "MLFFForce.Sparse")
-%}
-%pythonprepend OpenMM::MLFFForce::setMatrixPrecision %{
-        if precision not in (MLFFForce.Full, MLFFForce.SplitHalf, MLFFForce.TF32):
-            raise ValueError(f"precision is {precision!r}: expected MLFFForce.Full, "
-                             "MLFFForce.SplitHalf or MLFFForce.TF32")
-%}
-
 %pythonprepend OpenMM::MLFFForce::setCoulombMethod %{
         from openmmmlff.models import coulombMethod
         method = coulombMethod(method)
 %}
 
-// A Force that Python still owns hands its ownership on to the result of the cast.
+%pythonprepend OpenMM::MLFFForce::cast %{
+        if type(force) is MLFFForce:
+            return force
+%}
+// A Force that Python still owns hands its ownership on to the result of the cast, and stays valid
+// by keeping that alive.
 %pythonappend OpenMM::MLFFForce::cast %{
-        val.thisown = force.thisown
-        force.thisown = False
+        if force.thisown:
+            val.thisown = True
+            force.thisown = False
+            force._cast = val
 %}
 
 %feature("shadow") OpenMM::MLFFForce::MLFFForce %{
@@ -283,7 +467,8 @@ openmmmlff.vibrationalWavenumbers().
 
 %extend OpenMM::MLFFForce {
     /**
-     * Get a Force as the MLFFForce that it is.  System::getForce() returns it as a plain Force.
+     * Get a Force as the MLFFForce that it is.  It is needed for those that OpenMM returned as
+     * plain Forces before openmmmlff was imported.
      *
      * @param force    a Force for which isinstance() is true
      */

@@ -46,10 +46,14 @@ public:
      */
     void updateParametersInContext(ContextImpl& context);
     // For the methods of the same names of MLFFForce.
-    void getAtomCharges(ContextImpl& context, std::vector<double>& charges);
-    std::map<std::string, double> getEnergyComponents(ContextImpl& context);
-    void getEnsembleDeviation(ContextImpl& context, double& energy, double& force);
-    void computeHessian(ContextImpl& context, std::vector<double>& hessian);
+    void getAtomCharges(ContextImpl& context, std::vector<double>& charges,
+                        MLFFInterruption* interruption);
+    std::map<std::string, double> getEnergyComponents(ContextImpl& context,
+                                                      MLFFInterruption* interruption);
+    void getEnsembleDeviation(ContextImpl& context, double& energy, double& force,
+                              MLFFInterruption* interruption);
+    void computeHessian(ContextImpl& context, std::vector<double>& hessian,
+                        MLFFInterruption* interruption);
     std::map<std::string, std::string> getExecutionInfo(ContextImpl& context);
     MLFFForce::CoulombMethod getCoulombMethod() const {
         return coulombMethod;

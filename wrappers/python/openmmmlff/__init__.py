@@ -8,6 +8,9 @@ vibrationalWavenumbers  from the second derivatives that MLFFForce.computeHessia
 modelInfo               what a model file says about itself
 knownModels             the models that are known by name
 
+From its import on, OpenMM's own methods (System.getForce(), getForces() and others) return an
+MLFFForce where they would return a plain Force.
+
 Command line: openmm-mlff, or python -m openmmmlff.
 """
 import openmm as _openmm
@@ -16,6 +19,8 @@ from openmmmlff import _version_check
 
 _version_check.checkOpenMM(_openmm.version.short_version)
 
+from openmmmlff import _recognition
+from openmmmlff._built import VERSION as __version__
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.mixed import createMixedSystem
 from openmmmlff.models import knownModels, modelInfo
@@ -45,3 +50,4 @@ def _loadPlugins():
 
 
 _loadPlugins()
+_recognition.install()

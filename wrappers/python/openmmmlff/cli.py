@@ -96,8 +96,7 @@ def _addModel(parser):
 
 
 def _version():
-    from importlib.metadata import version
-    return f"openmm-mlff {version('openmmmlff')}, OpenMM {openmm.version.version}"
+    return f"openmm-mlff {openmmmlff.__version__}, OpenMM {openmm.version.version}"
 
 
 # ------------------------------------------------------------------ info

@@ -4,6 +4,7 @@ import os
 import struct
 from collections.abc import Iterable
 
+from openmmmlff import quantities
 from openmmmlff.convert import download
 
 # Models that come with the package, in its folder models/.
@@ -112,11 +113,12 @@ def coulombMethod(method):
         return MLFFForce.Default
     if isinstance(method, str) and method.lower() in constants:
         return constants[method.lower()]
-    if isinstance(method, int) and not isinstance(method, bool) and method in constants.values():
-        return method
-    raise ValueError(f"the Coulomb method is {method!r}: expected one of "
-                     + ", ".join(repr(name) for name in constants)
-                     + ", or a constant such as MLFFForce.PME")
+    try:
+        return quantities.choice(method, " ".join(COULOMB.values()), "the Coulomb method")
+    except (TypeError, ValueError):
+        raise ValueError(f"the Coulomb method is {method!r}: expected one of "
+                         + ", ".join(repr(name) for name in constants)
+                         + ", or a constant such as MLFFForce.PME") from None
 
 
 def modelInfo(model):

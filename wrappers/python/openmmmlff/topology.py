@@ -1,8 +1,7 @@
 """From a Topology to the atoms of an MLFFForce."""
-import operator
-
 from openmm.app import Atom
 
+from openmmmlff import quantities
 from openmmmlff.convert.elements import symbols
 
 
@@ -29,7 +28,7 @@ def atomIndices(topology, atoms):
             raise TypeError("atoms must be indices or Atom objects, not a mask of booleans")
         else:
             try:
-                index = operator.index(atom)
+                index = quantities.integer(atom, "an index in atoms")
             except TypeError:
                 raise TypeError(f"atoms must be indices or Atom objects, not {atom!r}") from None
         if not 0 <= index < len(known):
@@ -50,12 +49,13 @@ def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodi
     hasBox = topology.getPeriodicBoxVectors() is not None
     if periodic is None:
         periodic = hasBox and len(indices) == topology.getNumAtoms()
-    elif periodic and not hasBox:
+    elif quantities.boolean(periodic, "periodic") and not hasBox:
         raise ValueError("periodic=True, but the Topology has no box: "
                          "call topology.setPeriodicBoxVectors() first")
 
     force = cls(model)
-    force.setRegionParameters(0, charge, multiplicity)
+    force.setRegionParameters(0, quantities.number(charge, "charge", "charge"),
+                              quantities.integer(multiplicity, "multiplicity"))
     force.setUsesPeriodicBoundaryConditions(bool(periodic))
     force.setCoulombMethod(coulomb)
     known = list(topology.atoms())

@@ -2,6 +2,8 @@
 import numpy as np
 from openmm import unit
 
+from openmmmlff.quantities import numbers
+
 CM_PER_PS = 0.0299792458   # speed of light
 LINEAR = 1e-3              # smallest to largest radius of gyration below which a molecule is linear
 
@@ -17,21 +19,25 @@ def vibrationalWavenumbers(hessian, masses, positions=None):
     Returns a Quantity in 1/cm, ascending: an array of 3n - 6 values, 3n - 5 of a linear molecule,
     3n - 3 without positions. An imaginary wavenumber stands there as a negative one.
     """
-    hessian = _values(hessian, unit.kilojoule_per_mole/unit.nanometer**2)
-    masses = _values(masses, unit.dalton)
+    hessian = numbers(hessian, "second derivative", "the Hessian")
+    masses = numbers(masses, "mass", "masses")
+    if masses.ndim != 1:
+        raise ValueError(f"the masses have the shape {masses.shape}: expected one for each atom")
     n = len(masses)
     if hessian.shape != (3*n, 3*n):
         raise ValueError(f"the Hessian has the shape {hessian.shape}: expected {(3*n, 3*n)} "
                          f"for {n} masses")
     if not np.isfinite(hessian).all():
         raise ValueError("the Hessian has a number that is not finite")
-    if not (masses > 0).all():
+    if not ((masses > 0) & np.isfinite(masses)).all():
         raise ValueError("a mass is not positive: expected the mass of an atom, in dalton")
     rigid = _translations(masses)
     if positions is not None:
-        positions = _values(positions, unit.nanometer)
+        positions = numbers(positions, "length", "the positions")
         if positions.shape != (n, 3):
             raise ValueError(f"the positions have the shape {positions.shape}: expected {(n, 3)}")
+        if not np.isfinite(positions).all():
+            raise ValueError("the positions have a number that is not finite")
         rigid = np.hstack([rigid, _rotations(masses, positions)])
     root = np.repeat(np.sqrt(masses), 3)
     internal = np.linalg.svd(rigid)[0][:, rigid.shape[1]:]
@@ -39,15 +45,6 @@ def vibrationalWavenumbers(hessian, masses, positions=None):
     squares = np.linalg.eigvalsh(internal.T @ (hessian/np.outer(root, root)) @ internal)
     omega = np.sign(squares)*np.sqrt(np.abs(squares))
     return unit.Quantity(omega/(2*np.pi*CM_PER_PS), unit.centimeter**-1)
-
-
-def _values(quantity, wanted):
-    """An array of numbers in a unit; plain numbers are in it already."""
-    if unit.is_quantity(quantity):
-        quantity = quantity.value_in_unit(wanted)
-    elif any(unit.is_quantity(one) for one in quantity):
-        quantity = [one.value_in_unit(wanted) for one in quantity]
-    return np.array(quantity, dtype=float)
 
 
 def _translations(masses):
