@@ -71,10 +71,14 @@ public:
  *
  * <b>Periodic boundary conditions.</b>  By default a region is a molecule in vacuum, also inside a
  * periodic System.  Its atoms may then be wrapped into the box one by one: the force puts the
- * region together again, along the bonds given by addBond(), or, without bonds, by taking each
- * atom's copy that is nearest to the region's first atom, which needs a region smaller than half
- * the box.  With setUsesPeriodicBoundaryConditions(true) all periodic images interact, in boxes of
- * any shape, cells smaller than the cutoff included.
+ * region together again.  Bonds given by addBond() hold molecules together; several molecules of a
+ * region are placed beside each other, each at the copy that is nearest to those placed before.
+ * Two of them that are within the model's cutoff in another copy as well are refused: such a
+ * region reaches around the box.  Terms without a cutoff (Simple Coulomb, dispersion) see only the
+ * copies placed; the energy then makes a small jump when a molecule changes its copy.  A region
+ * without any bonds takes each atom's copy that is nearest to its first atom, and must be smaller
+ * than half the box.  With setUsesPeriodicBoundaryConditions(true) all periodic images interact,
+ * in boxes of any shape, cells smaller than the cutoff included.
  *
  * <b>Charges.</b>  Models with charges (AIMNet2) honour the total charge of each region and add
  * Coulomb and dispersion terms to the network's energy.  The published choices are the defaults;

@@ -1,7 +1,6 @@
 #include "HostMLFFKernel.h"
 #include "internal/MLFFException.h"
 #include "internal/MLFFSettings.h"
-#include "mlff_reference.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/reference/ReferencePlatform.h"
@@ -27,7 +26,11 @@ static const double (*rows(const vector<double>& v))[3] {
 }
 
 HostCalcMLFFForceKernel::HostCalcMLFFForceKernel(string name, const Platform& platform) :
-        CalcMLFFForceKernel(name, platform), evaluation(0) {
+        CalcMLFFForceKernel(name, platform), placement(), evaluation(0) {
+}
+
+HostCalcMLFFForceKernel::~HostCalcMLFFForceKernel() {
+    ref_regions_memory_free(&placement);
 }
 
 // --------------------------------------------------------------------------- initialize
@@ -36,7 +39,9 @@ void HostCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& 
     createEvaluators(force);
     messageFinder = createPairFinder();
     longRangeFinder = createPairFinder();
-    numLayers = mlff_model_get_info(&force.getModel())->n_layers;
+    const mlff_model_info* info = mlff_model_get_info(&force.getModel());
+    numLayers = info->n_layers;
+    placementCutoff = force.getCheckGeometry() ? info->cutoff : 0;
 
     // the particles of the atoms, and the bonds between atoms
     const int numAtoms = force.getNumAtoms();
@@ -152,9 +157,9 @@ void HostCalcMLFFForceKernel::readCell(const Vec3* box) {
 // Put regions together that the box may have cut.
 void HostCalcMLFFForceKernel::unwrapRegions() {
     mlff_error err;
-    check(ref_regions_unwrap((int) particle.size(), region.data(), (int) bond.size()/2,
-                             reinterpret_cast<const int (*)[2]>(bond.data()), cell, rows(position),
-                             &err), err);
+    check(ref_regions_place((int) particle.size(), region.data(), (int) bond.size()/2,
+                            reinterpret_cast<const int (*)[2]>(bond.data()), cell, placementCutoff,
+                            &placement, rows(position), &err), err);
 }
 
 mlff_pairs HostCalcMLFFForceKernel::findPairs(double range, HostPairFinder& finder) {

@@ -3,6 +3,7 @@
 
 #include "MLFFKernels.h"
 #include "mlff.h"
+#include "mlff_reference.h"
 #include "openmm/Vec3.h"
 #include <memory>
 #include <string>
@@ -46,6 +47,7 @@ public:
 class HostCalcMLFFForceKernel : public CalcMLFFForceKernel {
 public:
     HostCalcMLFFForceKernel(std::string name, const Platform& platform);
+    ~HostCalcMLFFForceKernel();
     void initialize(const System& system, const MLFFForce& force);
     double execute(ContextImpl& context, bool includeForces, bool includeEnergy, bool inStep);
     void copyParametersToContext(ContextImpl& context, const MLFFForce& force);
@@ -101,6 +103,7 @@ private:
     std::vector<int> particle;              // [n_atoms] particle of each atom of the model
     std::vector<int> bond;                  // [n_bonds][2] atoms
     int numLayers;
+    double placementCutoff;                 // angstrom, of ref_regions_place()
     bool periodic, unwrap;                  // images interact; a region may come in pieces
     std::string scaleParameter;
     bool derivative;
@@ -111,6 +114,7 @@ private:
     // one evaluation; kept between evaluations
     std::vector<double> position, force;    // [n_atoms][3] angstrom, eV/angstrom
     double cell[3][3];                      // angstrom, rows a b c
+    ref_regions_memory placement;
     long long evaluation;                   // counts from 1
 };
 

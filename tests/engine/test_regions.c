@@ -130,6 +130,7 @@ static void test_not_unique(void) {
                 "bond of atoms 0 and 1 is 5.000 A");
     CHECK_FAILS(ref_regions_unwrap(2, NULL, 0, NULL, cube, two, &err), MLFF_ERROR_BOX, err,
                 "add bonds");
+    CHECK(strstr(err.message, "setUsesPeriodicBoundaryConditions(True)"));
     /* each near the first atom, but 2.4 A apart through the box or 7.6 A within it */
     double three[3][3] = {{0, 0, 0}, {3.8, 0, 0}, {-3.8, 0, 0}};
     CHECK_FAILS(ref_regions_unwrap(3, NULL, 0, NULL, cube, three, &err), MLFF_ERROR_BOX, err,
@@ -149,6 +150,160 @@ static void test_not_unique(void) {
                 "atom 1");
 }
 
+/* -------------------------------------------------------------------- several molecules -- */
+
+enum { N_MOLECULES = 9, N_WATER = 3*N_MOLECULES };
+
+/* The shortest copy of x_j - x_i by trying 343 of them, and its lattice vector. */
+static double shortest(const double cell[3][3], const double xi[3], const double xj[3],
+                       int best[3]) {
+    double least = INFINITY;
+    memset(best, 0, 3*sizeof best[0]);
+    for (int k = 0; k < 343; k++) {
+        const int n[3] = {k/49 - 3, k/7%7 - 3, k%7 - 3};
+        double d2 = 0;
+        for (int d = 0; d < 3; d++) {
+            const double r = xj[d] - xi[d] + n[0]*cell[0][d] + n[1]*cell[1][d] + n[2]*cell[2][d];
+            d2 += r*r;
+        }
+        if (d2 < least) {
+            least = d2;
+            memcpy(best, n, sizeof n);
+        }
+    }
+    return sqrt(least);
+}
+
+/*
+ * Where whole molecules belong, another way: pairs of molecules joined in the order of their
+ * distances, shortest first (Kruskal's tree; the growth is Prim's, and the tree is unique).
+ */
+static void join_shortest_first(const double cell[3][3], double (*x)[3]) {
+    int cluster[N_MOLECULES];
+    for (int m = 0; m < N_MOLECULES; m++)
+        cluster[m] = m;
+    for (int joined = 1; joined < N_MOLECULES; joined++) {
+        double least = INFINITY;
+        int from = 0, to = 0, shift[3] = {0};
+        for (int i = 0; i < N_WATER; i++)
+            for (int j = 0; j < N_WATER; j++) {
+                int n[3];
+                if (cluster[i/3] >= cluster[j/3])
+                    continue;
+                const double d = shortest(cell, x[i], x[j], n);
+                if (d < least) {
+                    least = d;
+                    from = cluster[i/3], to = cluster[j/3];
+                    memcpy(shift, n, sizeof n);
+                }
+            }
+        for (int j = 0; j < N_WATER; j++)
+            for (int d = 0; d < 3 && cluster[j/3] == to; d++)
+                x[j][d] += shift[0]*cell[0][d] + shift[1]*cell[1][d] + shift[2]*cell[2][d];
+        for (int m = 0; m < N_MOLECULES; m++)
+            cluster[m] = cluster[m] == to ? from : cluster[m];
+    }
+}
+
+static void make_waters(random_numbers *random, double box, double (*x)[3], int (*bond)[2]) {
+    for (int m = 0; m < N_MOLECULES; m++) {
+        for (int d = 0; d < 3; d++)
+            x[3*m][d] = random_real(random, 0, box);
+        for (int h = 1; h < 3; h++) {
+            for (int d = 0; d < 3; d++)
+                x[3*m + h][d] = x[3*m][d] + random_real(random, -0.7, 0.7);
+            bond[2*m + h - 1][0] = 3*m + h;
+            bond[2*m + h - 1][1] = 3*m;
+        }
+    }
+}
+
+static void test_molecules(void) {
+    random_numbers random = {3};
+    int bond[2*N_MOLECULES][2];
+    double x[N_WATER][3], expected[N_WATER][3];
+    ref_regions_memory memory = {0};
+    mlff_error err;
+    int spread = 0;
+    for (int k = 0; k < 60; k++) {
+        const double (*cell)[3] = k % 2 ? cube : triclinic;
+        make_waters(&random, k % 3 ? 10 : 3, x, bond);
+        memcpy(expected, x, sizeof x);
+        join_shortest_first(cell, expected);
+        wrap_at_random(N_WATER, cell, &random, x);
+        CHECK_OK(ref_regions_place(N_WATER, NULL, 2*N_MOLECULES, (const int (*)[2])bond, cell, 0,
+                                   &memory, x, &err), err);
+        CHECK_NEAR(0, worst_vector(N_WATER, NULL, 0, (const double (*)[3])x,
+                                   (const double (*)[3])expected), 1e-12);
+        for (int i = 0; i < N_WATER; i++)
+            spread += fabs(x[i][0] - x[0][0]) > 5;
+    }
+    CHECK(spread > 100);
+    ref_regions_memory_free(&memory);
+}
+
+/* A row of molecules, longer than half the box, until its ends meet through the box. */
+static void test_chain_of_molecules(void) {
+    static const double box[3][3] = {{30, 0, 0}, {0, 30, 0}, {-12, 7, 30}};
+    enum { N = 12 };
+    const int bond[N/2][2] = {{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}, {10, 11}};
+    random_numbers random = {4};
+    double whole[N][3] = {{0}}, x[N][3];
+    ref_regions_memory memory = {0};
+    mlff_error err;
+    for (int i = 0; i < N; i++)
+        whole[i][0] = 4.4*(i/2) + i%2;  /* 0 1, 4.4 5.4, ... 22 23 */
+    memcpy(x, whole, sizeof x);
+    wrap_at_random(N, box, &random, x);
+    CHECK_OK(ref_regions_place(N, NULL, N/2, bond, box, 6.9, &memory, x, &err), err);
+    CHECK_NEAR(0, worst_vector(N, NULL, 0, (const double (*)[3])x, (const double (*)[3])whole),
+               1e-12);
+    CHECK_FAILS(ref_regions_place(N, NULL, N/2, bond, box, 7.1, &memory, x, &err), MLFF_ERROR_BOX,
+                err, "atoms 0 and 11 of region 0 belong to two molecules, 23.000 A apart where");
+    CHECK(strstr(err.message, "7.000 A in another") && strstr(err.message, "periodic=True"));
+    /* atoms of one molecule may see themselves around the box: that is what vacuum means */
+    const double line[5][3] = {{0}, {7, 0, 0}, {14, 0, 0}, {21, 0, 0}, {28, 0, 0}};
+    const int along[4][2] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}};
+    memcpy(x, line, sizeof line);
+    wrap_at_random(5, box, &random, x);
+    CHECK_OK(ref_regions_place(5, NULL, 4, along, box, 7.1, &memory, x, &err), err);
+    CHECK_NEAR(0, worst_vector(5, NULL, 0, (const double (*)[3])x, line), 1e-12);
+    /* a cutoff longer than the box: the other copy of a pair that is close */
+    const double two[3][3] = {{0}, {1, 0, 0}, {2, 0, 0}};
+    memcpy(x, two, sizeof two);
+    CHECK_FAILS(ref_regions_place(3, NULL, 1, along, cube, 8.1, &memory, x, &err), MLFF_ERROR_BOX,
+                err, "8.000 A in another");
+    CHECK_OK(ref_regions_place(3, NULL, 1, along, cube, 7.9, &memory, x, &err), err);
+    ref_regions_memory_free(&memory);
+}
+
+/* Later calls need no allocation, however many atoms. */
+static void test_memory_is_kept(void) {
+    static double x[MAX_ATOMS][3];
+    static int bond[MAX_ATOMS][2], region[MAX_ATOMS];
+    static const double box[3][3] = {{60, 0, 0}, {0, 60, 0}, {0, 0, 60}};
+    random_numbers random = {5};
+    ref_regions_memory memory = {0};
+    mlff_error err;
+    for (int i = 0; i < MAX_ATOMS; i++) {
+        region[i] = i < 900 ? i/300 : i;
+        x[i][0] = random_real(&random, 0, 60), x[i][1] = random_real(&random, 0, 60);
+        bond[i][0] = i, bond[i][1] = i - i%3;
+    }
+    for (int i = 0; i < 900; i++)  /* molecules of three */
+        x[i][2] = x[i - i%3][2], x[i][1] = x[i - i%3][1], x[i][0] = x[i - i%3][0] + i%3;
+    const int n_bonds = 900;
+    for (int i = 0; i < n_bonds; i += 3)
+        bond[i][1] = i + 1;
+    CHECK_OK(ref_regions_place(MAX_ATOMS, region, n_bonds, (const int (*)[2])bond, box, 0, &memory,
+                               x, &err), err);
+    const size_t before = allocation_count;
+    CHECK_OK(ref_regions_place(MAX_ATOMS, region, n_bonds, (const int (*)[2])bond, box, 0, &memory,
+                               x, &err), err);
+    CHECK(allocation_count == before);
+    ref_regions_memory_free(&memory);
+}
+
 /* Small systems, the usual ones, are put together without an allocation. */
 static void test_no_allocation(void) {
     double x[3][3] = {{0, 0, 0}, {9, 0, 0}, {0, 9, 0}};
@@ -163,6 +318,9 @@ int main(void) {
     test_without_bonds();
     test_parts();
     test_not_unique();
+    test_molecules();
+    test_chain_of_molecules();
+    test_memory_is_kept();
     test_no_allocation();
     return check_report("test_regions");
 }

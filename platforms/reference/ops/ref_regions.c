@@ -2,40 +2,18 @@
  * Put wrapped regions together.
  *
  * Bonds join atoms to trees: a tree knows of each atom which copy (lattice vector) belongs to the
- * copy of its root. A bond between two trees joins them by the shortest copy of the bond. What
- * remains apart in a region joins the tree of its first atom, by the copy nearest to that atom.
+ * copy of its root. A bond between two trees joins them by the shortest copy of the bond. A tree
+ * is a molecule; ref_placement.c places those of one region beside each other.
  *
- * A distance shorter than half the shortest lattice vector has no equal among its copies; a longer
+ * A bond shorter than half the shortest lattice vector has no equal among its copies; a longer
  * one is refused.
  */
-#include "mlff_reference.h"
+#include "ref_regions.h"
 #include "ref_ops.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* An atom's place in its tree. */
-typedef struct node {
-    int parent;         /* an atom; its own index at the root */
-    double shift[3];    /* whole lattice vectors to be added, relative to the parent */
-} node;
-
-typedef struct region_state {
-    int first;          /* its first atom, or -1 */
-    bool loose;         /* parts that no bond connects */
-} region_state;
-
-typedef struct unwrapping {
-    int n_atoms;
-    const int *region;
-    const double (*position)[3];
-    double cell[3][3];      /* the same lattice in short vectors */
-    double inverse[3][3];
-    double half;            /* half of the shortest lattice vector, angstrom */
-    node *nodes;            /* [n_atoms] */
-    region_state *regions;  /* by region */
-} unwrapping;
 
 /* ------------------------------------------------------------------------- the lattice -- */
 
@@ -73,25 +51,31 @@ static bool shorten(double cell[3][3], int a) {
 }
 
 /* The same lattice in short vectors, so that the nearest copy is one of few. */
-static mlff_status reduce_lattice(unwrapping *u, const double (*cell)[3], mlff_error *err) {
-    double height[3];
-    MLFF_TRY(ref_cell_inverse(cell, u->inverse, height, err));
+static mlff_status reduce_lattice(ref_unwrapping *u, const double (*cell)[3], mlff_error *err) {
+    MLFF_TRY(ref_cell_inverse(cell, u->inverse, u->height, err));
     memcpy(u->cell, cell, sizeof u->cell);
     for (int round = 0, kept = 0; round < 1000 && kept < 3; round++)
         kept = shorten(u->cell, round % 3) ? 0 : kept + 1;
-    MLFF_TRY(ref_cell_inverse((const double (*)[3])u->cell, u->inverse, height, err));
+    MLFF_TRY(ref_cell_inverse((const double (*)[3])u->cell, u->inverse, u->height, err));
     u->half = 0.5*fmin(length(u->cell[0]), fmin(length(u->cell[1]), length(u->cell[2])));
     return MLFF_OK;
 }
 
-/* Lattice vectors that make r shortest; returns its length then. */
-static double nearest_copy(const unwrapping *u, const double r[3], double shift[3]) {
-    double base[3], best = INFINITY;
+/* Rounding finds the nearest copy of nearly all vectors; what is not surely it is compared. */
+double ref_nearest_copy(const ref_unwrapping *u, const double r[3], double shift[3]) {
+    double base[3], copy[3], best;
     for (int a = 0; a < 3; a++)
         base[a] = -round(r[0]*u->inverse[0][a] + r[1]*u->inverse[1][a] + r[2]*u->inverse[2][a]);
+    to_cartesian(u->cell, base, copy);
+    for (int a = 0; a < 3; a++)
+        copy[a] += r[a];
+    best = length(copy);
+    memcpy(shift, base, sizeof base);
+    if (best < u->half)
+        return best;
+    best = INFINITY;
     for (int k = 0; k < 27; k++) {
         const double n[3] = {base[0] + k/9 - 1, base[1] + k/3%3 - 1, base[2] + k%3 - 1};
-        double copy[3];
         to_cartesian(u->cell, n, copy);
         for (int a = 0; a < 3; a++)
             copy[a] += r[a];
@@ -103,10 +87,17 @@ static double nearest_copy(const unwrapping *u, const double r[3], double shift[
     return best;
 }
 
+void ref_move(const ref_unwrapping *u, int i, const double shift[3]) {
+    double moved[3];
+    to_cartesian(u->cell, shift, moved);
+    for (int a = 0; a < 3; a++)
+        u->position[i][a] += moved[a];
+}
+
 /* ------------------------------------------------------------------------------- trees -- */
 
 /* The root of atom i; its shift is then relative to the root. */
-static int find_root(node *nodes, int i) {
+static int find_root(ref_node *nodes, int i) {
     int root = i;
     double shift[3] = {0};
     for (; nodes[root].parent != root; root = nodes[root].parent)
@@ -114,7 +105,7 @@ static int find_root(node *nodes, int i) {
             shift[a] += nodes[root].shift[a];
     /* hang everything on the way directly below the root */
     for (int k = i; k != root;) {
-        const node old = nodes[k];
+        const ref_node old = nodes[k];
         nodes[k].parent = root;
         memcpy(nodes[k].shift, shift, sizeof shift);
         for (int a = 0; a < 3; a++)
@@ -125,7 +116,7 @@ static int find_root(node *nodes, int i) {
 }
 
 /* From the copy of p in its tree to the copy of q in its tree. */
-static void copy_vector(const unwrapping *u, int p, int q, double r[3]) {
+static void copy_vector(const ref_unwrapping *u, int p, int q, double r[3]) {
     double n[3];
     find_root(u->nodes, p);
     find_root(u->nodes, q);
@@ -137,10 +128,10 @@ static void copy_vector(const unwrapping *u, int p, int q, double r[3]) {
 }
 
 /* Hang q's tree below p's, moved so that q's copy is the one nearest to p's. Returns |q - p|. */
-static double join(const unwrapping *u, int p, int q, bool *loop) {
+static double join(const ref_unwrapping *u, int p, int q, bool *loop) {
     double r[3], shift[3] = {0};
     copy_vector(u, p, q, r);
-    const double d = nearest_copy(u, r, shift);
+    const double d = ref_nearest_copy(u, r, shift);
     const int root_p = find_root(u->nodes, p), root_q = find_root(u->nodes, q);
     *loop = root_p == root_q && (shift[0] != 0 || shift[1] != 0 || shift[2] != 0);
     if (root_p != root_q) {
@@ -150,18 +141,15 @@ static double join(const unwrapping *u, int p, int q, bool *loop) {
     return d;
 }
 
-static int region_of(const unwrapping *u, int i) {
-    return u->region ? u->region[i] : 0;
-}
-
-static mlff_status join_bonds(unwrapping *u, int n_bonds, const int (*bond)[2], mlff_error *err) {
+static mlff_status join_bonds(ref_unwrapping *u, int n_bonds, const int (*bond)[2], mlff_error *err) {
     for (int b = 0; b < n_bonds; b++) {
         const int p = bond[b][0], q = bond[b][1];
         if (p < 0 || p >= u->n_atoms || q < 0 || q >= u->n_atoms)
             return mlff_fail(err, MLFF_ERROR_ARGUMENT, "bond %d joins atoms %d and %d, expected 0 "
                              "to %d", b, p, q, u->n_atoms - 1);
-        if (region_of(u, p) != region_of(u, q))
+        if (ref_region_of(u, p) != ref_region_of(u, q))
             continue;
+        u->regions[ref_region_of(u, p)].bonded = true;
         bool loop;
         const double d = join(u, p, q, &loop);
         if (!(d < u->half))
@@ -171,119 +159,123 @@ static mlff_status join_bonds(unwrapping *u, int n_bonds, const int (*bond)[2], 
         if (loop)
             return mlff_fail(err, MLFF_ERROR_BOX, "the bond of atoms %d and %d closes a chain "
                              "through the periodic box, so region %d has no end: leave out a bond",
-                             p, q, region_of(u, p));
+                             p, q, ref_region_of(u, p));
     }
     return MLFF_OK;
 }
 
-static mlff_status join_parts(unwrapping *u, mlff_error *err) {
+/* Every atom at its place in its tree, relative to the tree's first atom, which stays. */
+static void follow_trees(const ref_unwrapping *u) {
+    /* the first atom of each tree, kept at its root */
+    for (int i = u->n_atoms - 1; i >= 0; i--)
+        u->places[find_root(u->nodes, i)].molecule = i;
+    for (int i = u->n_atoms - 1; i >= 0; i--) {
+        const int root = find_root(u->nodes, i), first = u->places[root].molecule;
+        find_root(u->nodes, first);
+        double n[3];
+        for (int a = 0; a < 3; a++)
+            n[a] = u->nodes[i].shift[a] - u->nodes[first].shift[a];
+        ref_move(u, i, n);
+    }
+}
+
+/* Each atom's molecule; which regions have several. */
+static void find_molecules(const ref_unwrapping *u) {
     for (int i = 0; i < u->n_atoms; i++) {
-        region_state *region = &u->regions[region_of(u, i)];
-        if (region->first < 0)
-            region->first = i;
-        if (find_root(u->nodes, i) == find_root(u->nodes, region->first))
-            continue;
-        region->loose = true;
-        bool loop;
-        const double d = join(u, region->first, i, &loop);
-        if (!(d < u->half))
-            return mlff_fail(err, MLFF_ERROR_BOX, "atom %d is %.3f A away from atom %d, the first "
-                             "of its region %d, half the periodic box (%.3f A) or more, so its "
-                             "periodic copy is not unique: add bonds that connect them, or use a "
-                             "larger box", i, d, region->first, region_of(u, i), u->half);
+        ref_region *region = &u->regions[ref_region_of(u, i)];
+        region->first = region->first < 0 ? i : region->first;
+        region->loose |= find_root(u->nodes, i) != find_root(u->nodes, region->first);
     }
-    return MLFF_OK;
-}
-
-/* Parts that only distance holds together: no two atoms half the box apart. */
-static mlff_status check_loose_region(const unwrapping *u, int region, mlff_error *err) {
-    const int first = u->regions[region].first;
-    double r[3], radius = 0;
-    for (int i = first; i < u->n_atoms; i++)
-        if (region_of(u, i) == region) {
-            copy_vector(u, first, i, r);
-            radius = fmax(radius, length(r));
-        }
-    if (2*radius < u->half)
-        return MLFF_OK;
-    for (int i = first; i < u->n_atoms; i++)
-        for (int j = i + 1; j < u->n_atoms && region_of(u, i) == region; j++) {
-            if (region_of(u, j) != region)
-                continue;
-            copy_vector(u, i, j, r);
-            if (!(length(r) < u->half))
-                return mlff_fail(err, MLFF_ERROR_BOX, "atoms %d and %d of region %d are %.3f A "
-                                 "apart, half the periodic box (%.3f A) or more, and not all of "
-                                 "its atoms are connected by bonds, so its periodic copy is not "
-                                 "unique: add bonds, or use a larger box", i, j, region, length(r),
-                                 u->half);
-        }
-    return MLFF_OK;
+    for (int i = 0; i < u->n_atoms; i++)  /* roots last, since the others ask them */
+        if (u->nodes[i].parent != i)
+            u->places[i].molecule = u->places[u->nodes[i].parent].molecule;
 }
 
 /* ------------------------------------------------------------------------------ driver -- */
 
-static mlff_status unwrap(unwrapping *u, int n_regions, int n_bonds, const int (*bond)[2],
-                          double (*position)[3], mlff_error *err) {
+static mlff_status unwrap(ref_unwrapping *u, int n_bonds, const int (*bond)[2], mlff_error *err) {
     for (int i = 0; i < u->n_atoms; i++)
-        u->nodes[i] = (node){.parent = i};
-    for (int k = 0; k < n_regions; k++)
-        u->regions[k] = (region_state){.first = -1};
+        u->nodes[i] = (ref_node){.parent = i};
+    for (int k = 0; k < u->n_regions; k++)
+        u->regions[k] = (ref_region){.first = -1};
     MLFF_TRY(join_bonds(u, n_bonds, bond, err));
-    MLFF_TRY(join_parts(u, err));
-    for (int k = 0; k < n_regions; k++)
+    follow_trees(u);
+    find_molecules(u);
+    for (int k = 0; k < u->n_regions; k++)
         if (u->regions[k].loose)
-            MLFF_TRY(check_loose_region(u, k, err));
+            MLFF_TRY((u->regions[k].bonded ? ref_place_molecules : ref_place_atoms)(u, k, err));
+    return MLFF_OK;
+}
 
-    /* a region's first atom stays where it is */
-    for (int i = u->n_atoms - 1; i >= 0; i--) {
-        const int first = u->regions[region_of(u, i)].first;
-        double n[3], moved[3];
-        find_root(u->nodes, i);
-        find_root(u->nodes, first);
-        for (int a = 0; a < 3; a++)
-            n[a] = u->nodes[i].shift[a] - u->nodes[first].shift[a];
-        to_cartesian(u->cell, n, moved);
-        for (int a = 0; a < 3; a++)
-            position[i][a] += moved[a];
+/* Room for as many atoms and regions; what is there already is enough after the first call. */
+static mlff_status make_room(ref_regions_memory *memory, int n_atoms, int n_regions,
+                             mlff_error *err) {
+    if (n_atoms > memory->n_atoms) {
+        MLFF_TRY(mlff_resize(&memory->nodes, (size_t)n_atoms, sizeof(ref_node), "unwrapping", err));
+        MLFF_TRY(mlff_resize(&memory->places, (size_t)n_atoms, sizeof(ref_place), "unwrapping",
+                             err));
+        memory->n_atoms = n_atoms;
+    }
+    if (n_regions > memory->n_regions) {
+        MLFF_TRY(mlff_resize(&memory->regions, (size_t)n_regions, sizeof(ref_region), "unwrapping",
+                             err));
+        memory->n_regions = n_regions;
     }
     return MLFF_OK;
 }
 
-mlff_status ref_regions_unwrap(int n_atoms, const int *region, int n_bonds, const int (*bond)[2],
-                               const double (*cell)[3], double (*position)[3], mlff_error *err) {
+void ref_regions_memory_free(ref_regions_memory *memory) {
+    free(memory->nodes);
+    free(memory->places);
+    free(memory->regions);
+    *memory = (ref_regions_memory){0};
+}
+
+/* The lattice and the number of regions, from checked arguments. */
+static mlff_status begin(ref_unwrapping *u, const double (*cell)[3], mlff_error *err) {
+    MLFF_TRY(ref_positions_check(u->n_atoms, (const double (*)[3])u->position, err));
+    MLFF_TRY(reduce_lattice(u, cell, err));
+    u->n_regions = 1;
+    for (int i = 0; u->region && i < u->n_atoms; i++) {
+        if (u->region[i] < 0)
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "atom %d is in region %d, expected 0 or "
+                             "more", i, u->region[i]);
+        u->n_regions = u->region[i] >= u->n_regions ? u->region[i] + 1 : u->n_regions;
+    }
+    return MLFF_OK;
+}
+
+mlff_status ref_regions_place(int n_atoms, const int *region, int n_bonds, const int (*bond)[2],
+                              const double (*cell)[3], double cutoff, ref_regions_memory *memory,
+                              double (*position)[3], mlff_error *err) {
     if (!cell || n_atoms == 0)
         return MLFF_OK;
-    unwrapping u = {.n_atoms = n_atoms, .region = region,
-                    .position = (const double (*)[3])position};
-    MLFF_TRY(ref_positions_check(n_atoms, u.position, err));
-    MLFF_TRY(reduce_lattice(&u, cell, err));
-    int n_regions = 1;
-    for (int i = 0; region && i < n_atoms; i++) {
-        if (region[i] < 0)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "atom %d is in region %d, expected 0 or "
-                             "more", i, region[i]);
-        n_regions = region[i] >= n_regions ? region[i] + 1 : n_regions;
-    }
+    ref_unwrapping u = {.n_atoms = n_atoms, .region = region, .position = position,
+                        .cutoff = cutoff};
+    MLFF_TRY(begin(&u, cell, err));
+    MLFF_TRY(make_room(memory, n_atoms, u.n_regions, err));
+    u.nodes = memory->nodes;
+    u.places = memory->places;
+    u.regions = memory->regions;
+    return unwrap(&u, n_bonds, bond, err);
+}
 
-    /* small systems need no allocation at a step */
-    enum { SMALL = 512 };
-    node few_nodes[SMALL];
-    region_state few_regions[SMALL];
-    node *nodes = NULL;
-    region_state *regions = NULL;
-    mlff_status status = MLFF_OK;
-    if (n_atoms > SMALL)
-        status = mlff_resize((void **)&nodes, (size_t)n_atoms, sizeof *nodes, "unwrapping", err);
-    if (status == MLFF_OK && n_regions > SMALL)
-        status = mlff_resize((void **)&regions, (size_t)n_regions, sizeof *regions, "unwrapping",
-                             err);
-    if (status == MLFF_OK) {
-        u.nodes = nodes ? nodes : few_nodes;
-        u.regions = regions ? regions : few_regions;
-        status = unwrap(&u, n_regions, n_bonds, bond, position, err);
-    }
-    free(nodes);
-    free(regions);
+mlff_status ref_regions_unwrap(int n_atoms, const int *region, int n_bonds, const int (*bond)[2],
+                               const double (*cell)[3], double (*position)[3], mlff_error *err) {
+    /* small systems need no allocation */
+    enum { SMALL = 256 };
+    ref_node nodes[SMALL];
+    ref_place places[SMALL];
+    ref_region regions[SMALL];
+    ref_regions_memory memory = {nodes, places, regions, SMALL, SMALL};
+    bool small = n_atoms <= SMALL;
+    for (int i = 0; region && i < n_atoms; i++)
+        small &= region[i] < SMALL;
+    if (!small)
+        memory = (ref_regions_memory){0};
+    const mlff_status status = ref_regions_place(n_atoms, region, n_bonds, bond, cell, 0, &memory,
+                                                 position, err);
+    if (!small)
+        ref_regions_memory_free(&memory);
     return status;
 }
