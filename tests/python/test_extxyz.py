@@ -1,4 +1,7 @@
 """The reader of extended XYZ files."""
+import os
+import time
+
 import numpy as np
 import pytest
 from openmmmlff.extxyz import readFrames
@@ -76,7 +79,176 @@ def test_lattice_without_periodicity(read):
 def test_charge_and_multiplicity(read):
     frame = good(read('1\ncharge=-1 multiplicity=2\nO 0 0 0\n')[0])
     assert frame.charge == -1 and frame.multiplicity == 2
-    assert good(read('1\ntotal_charge=3\nO 0 0 0\n')[0]).charge is None
+
+
+@pytest.mark.parametrize("comment, charge, multiplicity", [
+    ("total_charge=-1", -1, None), ("Total-Charge = 2", 2, None), ("netCharge=+1", 1, None),
+    ('"total charge"=1', 1, None), ("molecular_charge=1.0 mult=2", 1, 2), ("tot_charge=1,", 1, None),
+    ("spin_multiplicity=3", None, 3), ("2S+1=2", None, 2), ("charge=1 net_charge=1", 1, None),
+    ("charge=1.5", 1.5, None), ("charge=1D0", 1, None), ("charge=0 charge=0", 0, None),
+    # names that look like one, with a value that changes nothing or is about something else
+    ("spin=0", None, None), ("q=0", None, None), ("charge_method=Mulliken", None, None),
+    ("multiplicity=3 spin=1", None, 3), ("charge=1 q=1", 1, None), ("spin_state=singlet", None, None),
+    ('charges="0.1 -0.2 0.1"', None, None), ("magmom=0.01 multiplicity=1", None, 1),
+    ("spin_polarized=T", None, None),
+    # text
+    ("the charge of it", None, None), ("charge 0 mult 1", None, None), ("0 1", None, None),
+    ("charge of 2 atoms", None, None), ("frame 12", None, None), ("a-charge-transfer state", None, None)])
+def test_names_of_charge_and_multiplicity(read, comment, charge, multiplicity):
+    frame = good(read(f"1\n{comment}\nO 0 0 0\n")[0])
+    assert (frame.charge, frame.multiplicity) == (charge, multiplicity)
+
+
+@pytest.mark.parametrize("comment, message", [
+    ("spin=1", "spin=1 looks like a multiplicity"), ("spin=0.5", "write multiplicity="),
+    ("unpaired_electrons=1", "multiplicity"), ("uhf=1", "multiplicity"), ("magmom=1.0", "multiplicity"),
+    ("spin=1/2", "multiplicity"), ("spin_state=triplet", "multiplicity"),
+    ("formal_charge=1", "looks like a charge"), ("REF_charge=-1", "charge"), ("q=1", "charge"),
+    ("Q=-1", "charge"), ("charge_state=+1", "charge"), ("charge_state=cation", "charge"),
+    ('charges="0.5 0.2 0.3"', "charge"), ("charge=0 total_charge=1", "disagree"),
+    ("charge=1 Charge=0", "disagree"), ("multiplicity=1 mult=3", "disagree"),
+    ("charge -1", "write charge=-1"), ("charge: 1", "write charge=1"), ("Charge:-1", "write charge=-1"),
+    ("total charge +2", "charge"), ("multiplicity 2", "multiplicity"), ("-1 1", "charge=-1"),
+    ("0 2", "multiplicity=2"), ("charge=1e300", "1e300"), ("charge=1e9", "beyond"),
+    ("multiplicity=1e10", "1 to 1000"), ("multiplicity=0", "1 to 1000"), ("multiplicity=-1", "whole"),
+    ("charge=\u0661", "not a number"), ("charge=1_0", "not a number"), ("charge=" + "1"*5000, "number"),
+    ("multiplicity=nan", "whole"), ("charge=1;multiplicity=2", "not a number")])
+def test_what_looks_like_charge_or_spin_and_is_not_certain(read, comment, message):
+    text = f"1\n{comment}\nO 0 0 0\n"
+    error = read(text)[0].error
+    assert message in error and len(error) < 300
+
+
+def test_a_caller_who_knows_charge_and_multiplicity(tmp_path):
+    (tmp_path/"f.xyz").write_text("1\nq=1 spin=1 charge=x\nO 0 0 0\n1\n-1 2\nO 0 0 0\n")
+    for frame in readFrames(tmp_path/"f.xyz", needsCharge=False, needsMultiplicity=False):
+        assert good(frame).charge is None and frame.multiplicity is None
+
+
+@pytest.mark.parametrize("columns, values, charge", [
+    ("initial_charges:R:1", (0.5, 0.5), 1), ("initial_charges:R:1", (-0.334, -0.668), -1),
+    ("formal_charges:I:1", (1, -2), -1), ("charge:R:1", (0.4, -0.4), None),
+    ("charges:R:1", (0.1, 0.15), None), ("magmoms:R:1", (1, -1), None)])
+def test_columns_of_charges(read, columns, values, charge):
+    text = f"2\nProperties=species:S:1:pos:R:3:{columns}\nO 0 0 0 {values[0]}\nH 1 0 0 {values[1]}\n"
+    assert good(read(text)[0]).charge == charge
+
+
+@pytest.mark.parametrize("comment, columns, values, message", [
+    ("", "charge:R:1", (0.7, 0.31), "sums to 1.01"), ("", "initial_charges:R:1", (0.5, 0.2), "whole"),
+    ("charge=0", "initial_charges:R:1", (0.5, 0.5), "the total charge is 0"),
+    ("", "initial_magmoms:R:1", (1, 0), "magnetic moments"),
+    ("", "charges:R:1", ("x", 0), "not a number")])
+def test_columns_of_charges_that_are_refused(read, comment, columns, values, message):
+    text = (f"2\nProperties=species:S:1:pos:R:3:{columns} {comment}\nO 0 0 0 {values[0]}\n"
+            f"H 1 0 0 {values[1]}\n")
+    assert message in read(text)[0].error
+
+
+WATER_COLUMNS = "Properties=species:S:1:pos:R:3"
+
+
+@pytest.mark.parametrize("comment, charge", [
+    (r'title="the \"best\" charge=1 run"', None), (r'title="a \"b\" Lattice=\"5 0 0 0 5 0 0 0 5\""', None),
+    ('note="run with charge=1 and pbc=T"', None), ('note="charge=1 tried"', None),
+    (r'cfg="_JSON {\"charge\": 1, \"x\": \"a charge=1 b\"}"', None),
+    ("note={charge=1 pbc=T} charge=-1", -1), ("note='a charge=1' charge=-1", -1),
+    ("note=[a charge=1, [b charge=2]] charge=-1", -1), ("note=charge=1", None),
+    ('"charge=1 tried" charge=-1', -1), (r'a="ends with \\" charge=-1', -1), ('a="" charge=-1', -1),
+    ("Bob's and Ann's charge=-1", -1), ('a="b"c charge=-1', -1)])
+def test_quoted_values(read, comment, charge):
+    frame = good(read(f'1\n{WATER_COLUMNS} {comment} pbc="F F F"\nO 0 0 0\n')[0])
+    assert frame.charge == charge and frame.lattice is None and not frame.pbc
+
+
+@pytest.mark.parametrize("comment", [
+    "it's of charge=1", 'title="never closed charge=1', "a= charge=1", "a='b charge=1", r"a=b\ charge=1",
+    "Bob's charge=1 and Ann's charge=0", 'charge="1', "a=[1, 2 Lattice=5", "don't Properties=x"])
+def test_keys_that_may_be_text_are_refused(read, comment):
+    assert "a quote or a value missing" in read(f"1\n{comment}\nO 0 0 0\n")[0].error
+
+
+@pytest.mark.parametrize("lattice", [
+    "[[1,0,0],[0,2,0],[0.5,0,3]]", "[[1, 0, 0], [0, 2, 0], [0.5, 0, 3]]", "{1 0 0 0 2 0 .5 0 3}",
+    '"[[1, 0, 0], [0, 2, 0], [0.5, 0, 3]]"', '"_JSON [[1, 0, 0], [0, 2, 0], [0.5, 0, 3]]"',
+    '"1D0 0 0 0 2 0 5e-1 0 3"', "[1 0 0 0 2 0 0.5 0 3]"])
+def test_ways_to_write_a_lattice(read, lattice):
+    frame = good(read(f"1\n{WATER_COLUMNS} Lattice={lattice}\nO 0 0 0\n")[0])
+    assert frame.lattice.tolist() == [[1, 0, 0], [0, 2, 0], [0.5, 0, 3]] and frame.pbc
+
+
+@pytest.mark.parametrize("lattice", [
+    "0 0 0 0 0 0 0 0 0", "0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0", "inf 0 0 0 inf 0 0 0 inf",
+    "nan nan nan nan nan nan nan nan nan", "10 0 0 0 10 0 0 0 0", "1e-200 0 0 0 1e-200 0 0 0 1e-200",
+    "1e300 0 0 0 1e300 0 0 0 1e300"])
+@pytest.mark.parametrize("pbc", ['pbc="F F F"', "pbc=[F, F, F]", "pbc=FFF", "pbc=False", 'pbc="0 0 0"'])
+def test_lattices_of_molecules(read, lattice, pbc):
+    frame = good(read(f'1\nLattice="{lattice}" {pbc}\nO 0 0 0\n')[0])
+    assert frame.lattice is None and not frame.pbc
+    for periodic in ("", 'pbc="T T T"'):
+        assert "Lattice=" in read(f'1\nLattice="{lattice}" {periodic}\nO 0 0 0\n')[0].error
+    assert "all three" in read(f'1\nLattice="{lattice}" pbc="T T F"\nO 0 0 0\n')[0].error
+
+
+@pytest.mark.parametrize("comment", [
+    'cell="9 0 0 0 9 0 0 0 9"', "Lattice_R=[9,0,0,0,9,0,0,0,9]", 'unit_cell="9 9 9 90 90 90"',
+    "TV 9 0 0", 'box="9 9 9"', "lattice_vectors=[[9,0,0],[0,9,0],[0,0,9]]"])
+def test_cells_under_other_names(read, comment):
+    assert "looks like a cell" in read(f"1\n{WATER_COLUMNS} {comment}\nO 0 0 0\n")[0].error
+    assert not good(read(f'1\n{WATER_COLUMNS} {comment} pbc="F F F"\nO 0 0 0\n')[0]).pbc
+    assert good(read(f'1\nLattice="9 0 0 0 9 0 0 0 9" {comment}\nO 0 0 0\n')[0]).pbc
+
+
+def test_keys_of_a_program_beside_those_of_the_format(read):
+    frame = good(read(f'1\n{WATER_COLUMNS} lattice=fcc properties=none PBC=x pbc="F F F"\nO 0 0 0\n')[0])
+    assert frame.lattice is None and not frame.pbc
+
+
+@pytest.mark.parametrize("line", ["O 1e7 0 0", "O 0 -1e300 0", "O 0 0 \u0663", "O 0 1_0 0", "O 0 0 0x1",
+                                  "\u00b2 0 0 0", "\u0661 0 0 0", "O 0 0 " + "1"*100000, "O 0 0 1.2.3"])
+def test_numbers_that_are_none_stay_in_their_frame(read, line):
+    frames = read(f"1\n\n{line}\n1\n\nO 0 0 0\n")
+    assert frames[0].error.startswith("line 3:") and len(frames[0].error) < 200
+    assert good(frames[1]).numbers == (8,)
+
+
+def test_long_lines(read):
+    """Bounded, and in linear time."""
+    long = "x"*(1 << 21)
+    for text in (f"1\n{long}\nO 0 0 0\n1\n\nC 0 0 0\n", f"1\n\nO 0 0 0 {long}\n1\n\nC 0 0 0\n"):
+        wrong, right = read(text)
+        assert "more than 524288 characters" in wrong.error and good(right).numbers == (6,)
+    assert "cannot be read" in read(long)[0].error
+    start = time.monotonic()
+    for piece in ("'", '"', "a=", "=", "a='", "\\", "[", "{a", "a b ", "\t", "charge:1 ", "a= b=", "\\ "):
+        n = 200000//len(piece)
+        read(f"1\n{piece*n}\nO 0 0 0\n")
+    # seconds where the work is linear, hours where it is quadratic
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "fifo", "folder"])
+def test_only_regular_files(tmp_path, device):
+    path = {"fifo": str(tmp_path/"fifo"), "folder": str(tmp_path)}.get(device, device)
+    if device == "fifo":
+        os.mkfifo(path)
+    with pytest.raises(OSError, match="directory" if device == "folder" else "not a regular file"):
+        next(readFrames(path))
+
+
+def test_atomic_numbers_beside_elements(read):
+    columns = "1\nProperties=species:S:1:pos:R:3:Z:I:1\n"
+    assert good(read(columns + "O 0 0 0 8\n")[0]).numbers == (8,)
+    assert "disagree" in read(columns + "O 0 0 0 7\n")[0].error
+
+
+def test_cell_in_lines_after_the_atoms(read):
+    vectors = "VEC1 1 0 0\nVEC2 0 2 0\nVEC3 0.5 0 3\n"
+    frames = read(f"1\n\nO 0 0 0\n{vectors}1\n\nH 0 0 0\n1\n\nC 0 0 0\nVEC1 1 0 0\n1\n\nN 0 0 0\n"
+                  "VEC1 1 0 0\nVEC2 0 1 0\nVEC3 0 0 x\n1\n\nF 0 0 0\n")
+    assert good(frames[0]).lattice.tolist() == [[1, 0, 0], [0, 2, 0], [0.5, 0, 3]] and frames[0].pbc
+    assert not good(frames[1]).pbc and "three directions" in frames[2].error
+    assert "VEC3 and three numbers" in frames[3].error and good(frames[4]).numbers == (9,)
 
 
 @pytest.mark.parametrize("comment, message", [
@@ -86,7 +258,7 @@ def test_charge_and_multiplicity(read):
     ('Lattice="1 0 0 0 1 0 0 0 1" pbc="T T F"', "all three directions"),
     ('Lattice="1 0 0 0 1 0 0 0 1" pbc="T T"', "three times"), ("pbc=\"T T T\"", "no Lattice"),
     ("charge=x", "charge=x is not a number"), ("charge=inf", "not a number"),
-    ("charge=1 charge=2", "twice"), ("multiplicity=1.5", "whole"),
+    ("charge=1 charge=2", "twice"), ("charge=\"1 2\"", "not a number"), ("charge=T", "not a number"), ("multiplicity=1.5", "whole"),
     ("Properties=species:S:1", "pos:R:3"), ("Properties=pos:R:3", "species or Z"),
     ("Properties=species:S:1:pos:R", "repeated"), ("Properties=species:S:1:pos:R:x", "pos:R:x")])
 def test_comments_that_are_refused(read, comment, message):

@@ -140,7 +140,7 @@ def _evaluate(args):
 
     table = None if args.json else _Table(args, evaluator)
     results, n_failed = [], 0
-    for frame in readFrames(args.file):
+    for frame in readFrames(args.file, needsCharge=args.charge is None):
         try:
             if frame.error:
                 raise EvaluationError(frame.error)

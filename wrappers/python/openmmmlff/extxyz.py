@@ -5,21 +5,31 @@
     O  0.000  0.000  0.119                     element and position in angstrom
     ...
 
-and so on, frame after frame. Keys that are read: Lattice (nine numbers, vectors a b c), pbc
-(T or F, three times; partly periodic frames are refused), Properties (the columns: species or
-Z or numbers, and pos), charge, multiplicity. Other keys and columns are ignored.
+and so on, frame after frame; docs/xyz-files.md has the rules. Keys that are read: Lattice (nine
+numbers, vectors a b c), pbc (T or F, three times; partly periodic frames are refused), Properties
+(the columns: species or Z or numbers, and pos), the names of charge and multiplicity that
+charge_words.py has. Other keys and columns are ignored.
 """
 import math
+import os
 import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from openmmmlff import charge_words, comment_line
 from openmmmlff.convert.elements import SYMBOLS
+from openmmmlff.errors import FrameError
+from openmmmlff.files import openRegular
+from openmmmlff.texts import isNotFinite, number, shorten
 
+# Longest line that is read; a longer one ends its frame.
+_LINE = 1 << 19         # characters
+_SKIPPED = 1 << 28      # characters of a longer line that are looked through for its end
 
-class FrameError(ValueError):
-    """What is wrong with a frame; the message says what, not where."""
+# Positions and lattice vectors beyond are a mistake: nothing of a molecule is left in them.
+_FARTHEST = 1e6         # angstrom
+_SHORTEST_VECTOR = 0.1  # angstrom
 
 
 @dataclass
@@ -32,7 +42,7 @@ class Frame:
     positions: np.ndarray = None     # [n][3] angstrom
     lattice: np.ndarray = None       # [3][3] angstrom, rows a b c; None: no Lattice
     pbc: bool = False                # periodic by what the frame says
-    charge: float | None = None      # e
+    charge: float | None = None      # e; None: the frame says nothing
     multiplicity: int | None = None
 
     @property
@@ -41,186 +51,410 @@ class Frame:
         return f"frame {self.index} ({self.where})"
 
 
-def readFrames(path):
+def readFrames(path, needsCharge=True, needsMultiplicity=True):
     """Yield the frames of a file. A frame that is wrong has its error set.
 
+    needsCharge, needsMultiplicity: False where the caller knows better; then charge or
+    multiplicity are not read, and what is not understood about them is no error.
+
     After an error the next frame is looked for where the number of atoms says that it begins; a
-    wrong number of atoms ends the file. OSError if the file cannot be read.
+    wrong number of atoms ends the file. OSError if the file cannot be read, or is no regular file.
     """
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        lines = enumerate(file, start=1)
+    with openRegular(path, encoding="utf-8-sig", errors="replace") as file:
+        lines = _Lines(file)
         index = 0
-        for number, line in lines:
-            if not line.strip():
-                continue  # between frames and at the end
-            index += 1
-            frame = Frame(index, f"{path}:{number}")
-            count = _atomCount(line)
-            if count is None:
-                frame.error = (f"line {number}: expected the number of atoms, found "
-                               f"'{_shorten(line)}'; what follows cannot be read")
-                yield frame
-                return
-            block = [text.rstrip("\r\n") for _, (_, text) in zip(range(count + 1), lines)]
+        while True:
+            error = count = None
             try:
-                _parse(frame, number, count, block)
-            except FrameError as error:
-                frame.error = str(error)
+                if (line := lines.next()) is None:
+                    return
+                if not line.strip():
+                    continue  # between frames and at the end
+                count = _atomCount(line)
+                if count is None:
+                    error = (f"line {lines.number}: expected the number of atoms, found "
+                             f"'{shorten(line)}'; what follows cannot be read")
+            except FrameError as tooLong:
+                error = f"{tooLong}; what follows cannot be read"
+            index += 1
+            frame = Frame(index, f"{path}:{lines.number}", error)
+            if error is None:
+                try:
+                    _parse(frame, lines, count, needsCharge, needsMultiplicity)
+                except FrameError as wrong:
+                    frame.error = str(wrong)
             yield frame
+            if error is not None:
+                return
+
+
+class _Lines:
+    """The lines of a file, of bounded length."""
+
+    def __init__(self, file):
+        self.file = file
+        self.number = 0         # of the line that next() returned last; 1 for the first
+        self.kept = None        # a line that was looked at and belongs to the next frame
+
+    def next(self):
+        """The next line without its end, None at the end of the file."""
+        line, self.kept = self.kept, None
+        if line is None:
+            line = self.file.readline(_LINE + 1)
+        if line == "":
+            return None
+        self.number += 1
+        if len(line) > _LINE and not line.endswith("\n"):
+            self._skip()
+            raise FrameError(f"line {self.number} has more than {_LINE} characters")
+        return line.rstrip("\r\n")
+
+    def _skip(self):
+        """Go to the end of a line that is too long; at some point the file counts as read."""
+        for _ in range(_SKIPPED//_LINE):
+            if (piece := self.file.readline(_LINE)) == "" or piece.endswith("\n"):
+                return
+        self.file.seek(0, os.SEEK_END)
+
+    def block(self, count):
+        """The next lines, at most count of them. After a line that is too long: FrameError."""
+        lines, error = [], None
+        for _ in range(count):
+            try:
+                if (line := self.next()) is None:
+                    break
+                if error is None:
+                    lines.append(line)
+            except FrameError as tooLong:
+                error = error or tooLong
+        if error:
+            raise error
+        return lines
+
+    def vectors(self):
+        """The lines VEC1 ... after the atoms, in which ASE may write the cell."""
+        lines = []
+        while len(lines) < 3:
+            line = self.file.readline(_LINE + 1)
+            if not line.lstrip().startswith("VEC"):
+                self.kept = line
+                return lines
+            self.number += 1
+            lines.append(line)
+        return lines
 
 
 def _atomCount(line):
     text = line.strip()
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+    return int(text) if re.fullmatch(r"\+?[0-9]{1,9}", text) else None
 
 
-def _shorten(text, length=40):
-    text = text.strip()
-    return text if len(text) <= length else text[:length] + "..."
-
-
-def _parse(frame, first, count, block):
-    """Fill a frame from its comment line and its atom lines."""
+def _parse(frame, lines, count, needsCharge, needsMultiplicity):
+    """Fill a frame from its comment line, its atom lines and the lines of its cell."""
+    first = lines.number + 2    # of the atom lines
+    block = lines.block(count + 1)
+    vectors = lines.vectors()
     if count == 0:
         raise FrameError("it has no atoms")
     if len(block) < count + 1:
         raise FrameError(f"the file ends after {max(len(block) - 1, 0)} of {count} atoms")
-    keys = _comment(block[0])
-    _readCell(frame, keys)
-    if "charge" in keys:
-        frame.charge = _number(keys["charge"], "charge")
-    if "multiplicity" in keys:
-        value = _number(keys["multiplicity"], "multiplicity")
-        if value != int(value):
-            raise FrameError(f"multiplicity={keys['multiplicity']} is not a whole number")
-        frame.multiplicity = int(value)
-    species, position, width = _columns(keys.get("properties"))
-
-    numbers = []
-    positions = np.empty((count, 3))
-    for i, line in enumerate(block[1:]):
-        fields = line.split()
-        where = f"line {first + 2 + i}"
-        if len(fields) < width or ("properties" in keys and len(fields) > width):
-            raise FrameError(f"{where}: expected {width} columns, found "
-                             + (f"{len(fields)}" if fields else "an empty line")
-                             + f" (atom {i + 1} of {count})")
-        numbers.append(_element(fields[species], where))
-        for d in range(3):
-            positions[i, d] = _coordinate(fields[position + d], where)
-    frame.numbers = tuple(numbers)
-    frame.positions = positions
+    keys = _Keys(block[0])
+    _readCell(frame, keys, vectors)
+    columns = _columns(keys.text("Properties"))
+    rows = _rows(block[1:], columns, first)
+    frame.numbers = _numbers(rows, columns, first)
+    frame.positions = _positions(rows, columns.position, first)
+    if needsCharge:
+        keys.refuseDoubts(charge_words.isCharge)
+        frame.charge = charge_words.totalCharge(keys.items, _values(rows, columns.charges, first))
+    if needsMultiplicity:
+        keys.refuseDoubts(charge_words.isMultiplicity)
+        frame.multiplicity = charge_words.multiplicity(keys.items,
+                                                       _values(rows, columns.moments, first))
+    if needsCharge and needsMultiplicity:
+        charge_words.checkTwoIntegers(keys.items)
 
 
-_TOKEN = re.compile(r"""\s*([^\s=,"'{}\[\]]+)\s*
-    (?:=\s*("[^"]*" | '[^']*' | \{[^}]*\} | \[[^\]]*\] | [^\s"'{}\[\]]+))?""", re.VERBOSE)
+_SPECIAL = ("Lattice", "pbc", "Properties")
 
 
-def _comment(line):
-    """The key=value pairs of a comment line, keys in lower case; the rest is free text."""
-    keys = {}
-    position = 0
-    while position < len(line):
-        match = _TOKEN.match(line, position)
-        if match is None:
-            position += 1
-            continue
-        position = match.end()
-        if match.group(2) is None:
-            continue
-        key, value = match.group(1).lower(), match.group(2)
-        if value[0] in "\"'{[":
-            value = value[1:-1]
-        if key in keys and key in ("lattice", "pbc", "properties", "charge", "multiplicity"):
-            raise FrameError(f"{match.group(1)} stands twice in the comment line")
-        keys[key] = value.strip()
-    for key in ("lattice", "pbc", "properties", "charge", "multiplicity"):
-        # a key that was meant but not understood must not be taken for free text
-        if key not in keys and re.search(rf"(?:^|\s){key}\s*=", line, re.IGNORECASE):
-            raise FrameError(f"{key}= in the comment line is not understood: is a quote missing?")
-    return keys
+class _Keys:
+    """The keys of a comment line that say how the frame is to be read.
+
+    They are Lattice, pbc and Properties. Where a line has one in this case, it holds, and others
+    of that name are a program's own; else any case will do.
+    """
+
+    def __init__(self, line):
+        self.items, self.doubts = comment_line.parse(line)
+        self.values, self.exact = {}, set()
+        named = {key.lower(): [] for key in _SPECIAL}
+        for item in self.items:
+            if item.value is not None and item.name in named:
+                named[item.name].append(item)
+        for key in _SPECIAL:
+            alike = [item for item in named[key.lower()] if item.key.lower() == key.lower()]
+            found = [item for item in alike if item.key == key]
+            if found:
+                self.exact.add(key)
+            else:
+                found = alike
+            if len({item.value for item in found}) > 1:
+                raise FrameError(f"{found[0].key} is twice in the comment line")
+            if found:
+                self.values[key] = found[0].value.strip()
+        # a pbc in doubt matters, unless all that may be one say the same as a Lattice alone
+        self.pbcDoubt = "pbc" in map(comment_line.plain, self.doubts) and not all(
+            re.match(r"[\"'\[{]?T[ ,]+T[ ,]+T", text)
+            for text in re.findall(r"pbc\s{0,9}=\s{0,9}(.{0,9})", line, re.IGNORECASE))
+        self.refuseDoubts(lambda name: name in ("lattice", "properties"))
+
+    def refuseDoubts(self, matters):
+        """A word with "=" that may be a key or a part of a text must not be one that matters."""
+        for word in self.doubts:
+            if matters(comment_line.plain(word)):
+                raise FrameError(f"{shorten(word)}= in the comment line may be a key, or a part of "
+                                 "the text before it: is a quote or a value missing?")
+
+    def text(self, key):
+        return self.values.get(key)
 
 
-def _readCell(frame, keys):
-    if "lattice" in keys:
-        words = keys["lattice"].replace(",", " ").split()
-        try:
-            values = [float(word) for word in words]
-        except ValueError:
-            values = []
-        if len(values) != 9 or not all(map(math.isfinite, values)):
-            raise FrameError(f"Lattice=\"{keys['lattice']}\": expected nine numbers")
-        frame.lattice = np.array(values).reshape(3, 3)
-        volume = abs(np.linalg.det(frame.lattice))
-        lengths = np.linalg.norm(frame.lattice, axis=1)
-        if volume <= 1e-6*np.prod(lengths):
-            raise FrameError(f"Lattice=\"{keys['lattice']}\": the three vectors span no volume")
-        frame.pbc = True
-    if "pbc" in keys:
-        words = re.findall(r"[^\s,]+", keys["pbc"])
-        known = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
-        flags = [known.get(word.lower()) for word in words]
-        if len(flags) == 1:
-            flags *= 3
-        if len(flags) != 3 or None in flags:
-            raise FrameError(f"pbc=\"{keys['pbc']}\": expected T or F three times")
-        if any(flags) and not all(flags):
-            raise FrameError(f"pbc=\"{keys['pbc']}\": a frame is periodic in all three directions "
-                             "or not at all")
-        if all(flags) and frame.lattice is None:
+# ------------------------------------------------------------------ the cell
+def _readCell(frame, keys, vectors):
+    """Lattice and pbc. A Lattice that spans no volume is none where pbc says F three times."""
+    flags = _flags(keys.text("pbc"))
+    values = _lattice(keys, flags)
+    if vectors:
+        if values is not None:
+            raise FrameError("it has a Lattice and lines VEC1 ...: expected one of them")
+        if len(vectors) < 3:
+            raise FrameError(f"it has {len(vectors)} lines VEC1 ...: a frame is periodic in all "
+                             "three directions (three lines) or not at all")
+        values, flags = _vectorLines(vectors), [True]*3
+    if flags is not None and any(flags) and not all(flags):
+        raise FrameError(f"pbc=\"{shorten(keys.text('pbc'))}\": a frame is periodic in all three "
+                         "directions or not at all")
+    if values is None:
+        if flags is not None and all(flags):
             raise FrameError("pbc says periodic, but there is no Lattice")
-        frame.pbc = all(flags)
+        if flags is None:
+            _checkOtherCells(keys)
+        return
+    if keys.pbcDoubt:
+        raise FrameError("pbc= in the comment line may be a key, or a part of the text before it: "
+                         "is a quote or a value missing?")
+    frame.pbc = flags is None or all(flags)
+    wrong = _wrongLattice(values)
+    if wrong and frame.pbc:
+        text = "lines VEC1 ..." if vectors else f"Lattice=\"{shorten(keys.text('Lattice'))}\""
+        raise FrameError(f"{text}: {wrong}" + ("" if flags is not None else
+                         "; a molecule in vacuum has no Lattice, or pbc=\"F F F\""))
+    if not wrong:
+        frame.lattice = np.array(values).reshape(3, 3)
+
+
+def _flags(text):
+    """pbc as three bools, None where the frame does not say."""
+    if text is None:
+        return None
+    words = re.findall(r"[^\s,\[\]]+", text.removeprefix("_JSON "))
+    if len(words) == 1 and re.fullmatch("[TF]{3}", words[0]):
+        words = list(words[0])
+    known = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
+    flags = [known.get(word.lower()) for word in words]
+    if len(flags) == 1:
+        flags *= 3
+    if len(flags) != 3 or None in flags:
+        raise FrameError(f"pbc=\"{shorten(text)}\": expected T or F three times")
+    return flags
+
+
+_ROW = r"\[([^\[\]]*)\]"
+_NESTED = re.compile(rf"\s*\[?\s*{_ROW}\s*,?\s*{_ROW}\s*,?\s*{_ROW}\s*\]?\s*")
+
+
+def _lattice(keys, flags):
+    """The nine numbers of Lattice (angstrom, maybe not finite), None where there is none."""
+    text = keys.text("Lattice")
+    if text is None:
+        return None
+    nested = _NESTED.fullmatch(text.removeprefix("_JSON "))
+    rows = nested.groups() if nested else [text]
+    words = [row.replace(",", " ").split() for row in rows]
+    values = [_latticeNumber(word) for row in words for word in row]
+    if len(values) == 9 and None not in values and len({len(row) for row in words}) == 1:
+        return values
+    if "Lattice" not in keys.exact and "Properties" in keys.exact:
+        return None     # a program's own: what writes Properties writes Lattice
+    raise FrameError(f"Lattice=\"{shorten(text)}\": expected nine numbers")
+
+
+def _latticeNumber(word):
+    """A number; inf and nan are what some programs write where there is no lattice."""
+    return math.nan if isNotFinite(word) else number(word)
+
+
+def _vectorLines(lines):
+    """The nine numbers of the lines VEC1, VEC2, VEC3."""
+    values = []
+    for i, line in enumerate(lines, start=1):
+        words = line[:1000].split()
+        row = [number(word) for word in words[1:]]
+        if words[0] != f"VEC{i}" or len(row) != 3 or None in row:
+            raise FrameError(f"'{shorten(line)}': expected VEC{i} and three numbers")
+        values += row
+    return values
+
+
+def _wrongLattice(values):
+    """Why nine numbers are no lattice, '' if they are one."""
+    vectors = np.array(values).reshape(3, 3)
+    if not np.isfinite(vectors).all():
+        return "expected nine numbers, all of them finite"
+    if np.abs(vectors).max() > _FARTHEST:
+        return f"a vector is longer than {_FARTHEST:g} angstrom"
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not abs(np.linalg.det(vectors)) > 1e-6*np.prod(lengths):
+        return "the three vectors span no volume"
+    if lengths.min() < _SHORTEST_VECTOR:
+        return f"a vector is shorter than {_SHORTEST_VECTOR:g} angstrom"
+    return ""
+
+
+_OTHER_CELLS = re.compile(r"(unit_?)?cell(_?(vectors?|lengths|parameters|par|abc|angles))?|"
+                          r"lattice_?\w{0,20}|box(_?vectors)?|tv", re.IGNORECASE)
+
+
+def _checkOtherCells(keys):
+    """A frame without Lattice and pbc must not have what looks like a cell."""
+    for i, item in enumerate(keys.items):
+        if not _OTHER_CELLS.fullmatch(item.key):
+            continue
+        if item.value is None:
+            words = [other.key for other in keys.items[i + 1:i + 4] if other.value is None]
+        else:
+            words = re.sub(r"[\[\],]", " ", item.value.removeprefix("_JSON ")).split()
+        if len(words) in (3, 6, 9) and all(number(word) is not None for word in words):
+            raise FrameError(f"'{shorten(item.key)}' in the comment line looks like a cell, but is "
+                             "not read: write Lattice=\"...\" with nine numbers, or pbc=\"F F F\" "
+                             "for a molecule in vacuum")
+
+
+# ------------------------------------------------------------------ the columns
+@dataclass
+class _Columns:
+    """Where things are in an atom line."""
+    species: int                # column of the symbol or atomic number
+    numbers: int | None         # column of the atomic number, where it is a second one
+    position: int               # first column of the position
+    width: int                  # columns in all
+    exact: bool                 # no more are allowed
+    charges: dict               # columns of charges: {name: column}
+    moments: dict               # of magnetic moments
+
+
+_SPECIES = ("species", "element", "elements", "symbols")
+_NUMBERS = ("z", "numbers", "atomic_numbers")
 
 
 def _columns(properties):
-    """Column of the element, first column of the position, number of columns needed."""
+    """The columns that Properties describes; those of plain XYZ where there is none."""
     if properties is None:
-        return 0, 1, 4
+        return _Columns(0, None, 1, 4, False, {}, {})
     parts = properties.split(":")
     if len(parts) % 3 != 0:
-        raise FrameError(f"Properties={properties}: expected name:type:columns, repeated")
-    start = {}
-    column = 0
+        raise FrameError(f"Properties={shorten(properties)}: expected name:type:columns, repeated")
+    start, column = {}, 0
+    charges, moments = {}, {}
     for name, kind, width in zip(*[iter(parts)]*3):
-        if not width.isdigit() or int(width) < 1 or kind not in ("S", "R", "I", "L"):
-            raise FrameError(f"Properties={properties}: '{name}:{kind}:{width}' is not "
+        if not re.fullmatch("[0-9]{1,6}", width) or int(width) < 1 or \
+                kind not in ("S", "R", "I", "L"):
+            raise FrameError(f"Properties={shorten(properties)}: "
+                             f"'{shorten(name)}:{shorten(kind)}:{shorten(width)}' is not "
                              "name:type:columns with a type of S, R, I or L")
+        start.setdefault(name, (column, kind, int(width)))
         start.setdefault(name.lower(), (column, kind, int(width)))
+        if kind in "RI" and int(width) == 1:
+            if charge_words.looksLikeCharge(comment_line.plain(name)):
+                charges[name] = column
+            elif charge_words.looksLikeSpin(comment_line.plain(name)):
+                moments[name] = column
         column += int(width)
-    species = next((start[k] for k in ("species", "z", "numbers", "atomic_numbers", "element")
-                    if k in start), None)
-    if species is None or species[2] != 1:
-        raise FrameError(f"Properties={properties}: there is no column species or Z")
+    species = next((start[k] for k in _SPECIES if k in start and start[k][1] == "S"), None)
+    numbers = start.get("Z")
+    if species is None and numbers is None:     # written in another way
+        species = next((start[k] for k in (*_SPECIES, *_NUMBERS) if k in start), None)
+    if any(found is not None and found[2] != 1 for found in (species, numbers)) or \
+            (species is None and numbers is None):
+        raise FrameError(f"Properties={shorten(properties)}: there is no column species or Z")
     position = start.get("pos", start.get("positions"))
     if position is None or position[1] != "R" or position[2] != 3:
-        raise FrameError(f"Properties={properties}: there is no pos:R:3")
-    return species[0], position[0], column
+        raise FrameError(f"Properties={shorten(properties)}: there is no pos:R:3")
+    first = species or numbers
+    second = numbers if species else None
+    return _Columns(first[0], second and second[0], position[0], column, True, charges, moments)
 
 
-def _number(text, key):
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise FrameError(f"{key}={text} is not a number")
-    return value
+def _rows(lines, columns, first):
+    """The fields of each atom line; first is the number of the first one."""
+    rows = []
+    for i, line in enumerate(lines):
+        fields = line.split()
+        if len(fields) < columns.width or (columns.exact and len(fields) > columns.width):
+            raise FrameError(f"line {first + i}: expected {columns.width} columns, found "
+                             + (f"{len(fields)}" if fields else "an empty line")
+                             + f" (atom {i + 1} of {len(lines)})")
+        rows.append(fields)
+    return rows
 
 
-def _coordinate(text, where):
-    try:
-        value = float(text)
-    except ValueError:
-        raise FrameError(f"{where}: '{text}' is not a coordinate") from None
-    if not math.isfinite(value):
-        raise FrameError(f"{where}: the coordinate {text} is not finite")
-    return value
+def _numbers(rows, columns, first):
+    """The atomic numbers."""
+    numbers = tuple(_element(fields[columns.species], first + i) for i, fields in enumerate(rows))
+    if columns.numbers is not None:
+        for i, fields in enumerate(rows):
+            if fields[columns.numbers] != str(numbers[i]):
+                raise FrameError(f"line {first + i}: the element {fields[columns.species][:20]} "
+                                 f"and the atomic number {shorten(fields[columns.numbers])} "
+                                 "disagree")
+    return numbers
 
 
-def _element(text, where):
+def _positions(rows, column, first):
+    """[n][3] angstrom."""
+    positions = np.empty((len(rows), 3))
+    for i, fields in enumerate(rows):
+        for d in range(3):
+            text = fields[column + d]
+            value = number(text)
+            if value is None:
+                raise FrameError(f"line {first + i}: " + (
+                    f"the coordinate {shorten(text)} is not finite" if isNotFinite(text) else
+                    f"'{shorten(text)}' is not a coordinate"))
+            if abs(value) > _FARTHEST:
+                raise FrameError(f"line {first + i}: the coordinate {shorten(text)} is beyond "
+                                 f"{_FARTHEST:g} angstrom")
+            positions[i, d] = value
+    return positions
+
+
+def _element(text, line):
     """Atomic number of a symbol, in any case, or of a number."""
-    if text.isdecimal() and 1 <= int(text) < len(SYMBOLS):
+    if re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) < len(SYMBOLS):
         return int(text)
-    if text and text.capitalize() in SYMBOLS:
+    if len(text) <= 2 and text.isascii() and text.capitalize() in SYMBOLS:
         return SYMBOLS.index(text.capitalize())
-    raise FrameError(f"{where}: '{text}' is not an element")
+    raise FrameError(f"line {line}: '{shorten(text)}' is not an element")
+
+
+def _values(rows, columns, first):
+    """The numbers in columns: {name: list}."""
+    values = {}
+    for name, column in columns.items():
+        values[name] = [number(fields[column]) for fields in rows]
+        if None in values[name]:
+            i = values[name].index(None)
+            raise FrameError(f"line {first + i}: '{shorten(rows[i][column])}' in the "
+                                     f"column {shorten(name)} is not a number")
+    return values

@@ -56,7 +56,8 @@ def structureCases(path, evaluator, frames, folder, errors):
     """Cases of the frames of an XYZ file, all atoms by the network."""
     systems = {}
     cases = []
-    for frame in chosenFrames(readFrames(path), frames, path):
+    read = readFrames(path, needsCharge=evaluator.charge is None)
+    for frame in chosenFrames(read, frames, path):
         try:
             if frame.error:
                 raise EvaluationError(frame.error)
@@ -107,7 +108,7 @@ def systemCases(path, positionsFile, frames, folder, errors):
     """Cases of a serialized System and a file of positions."""
     system = _load(path, openmm.System, "System")
     read = {".xml": _stateFrames, ".pdb": _pdbFrames, ".ent": _pdbFrames, ".cif": _pdbFrames,
-            ".pdbx": _pdbFrames, ".xyz": readFrames, ".extxyz": readFrames}
+            ".pdbx": _pdbFrames, ".xyz": _xyzFrames, ".extxyz": _xyzFrames}
     ending = os.path.splitext(positionsFile)[1].lower()
     if ending not in read:
         raise EvaluationError(f"--positions {positionsFile}: expected a file that ends in "
@@ -143,6 +144,11 @@ def _systemCase(frame, file, n):
             raise EvaluationError(f"atom {particle} (counted from 0) is "
                                   f"{SYMBOLS[frame.numbers[particle]]}, but {symbol} in the System")
     return _systemCase(Case(frame.index, frame.name, file, 0.1*frame.positions, box), file, n)
+
+
+def _xyzFrames(path):
+    """Frames whose charge and multiplicity the System has."""
+    return readFrames(path, needsCharge=False, needsMultiplicity=False)
 
 
 def _stateFrames(path):
