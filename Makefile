@@ -16,13 +16,14 @@ unexport PYTHONPATH OPENMM_PLUGIN_DIR
 SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake engine openmmapi platforms serialization \
              wrappers tests models examples -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test install sanitize clean help
+.PHONY: demo test install sanitize sanitize-threads clean help
 
 help:
 	@echo "make demo      molecular dynamics of alanine dipeptide in water, the peptide by a neural network"
 	@echo "make test      every test"
 	@echo "make install   only set up .venv with the package"
 	@echo "make sanitize  the C and C++ tests under AddressSanitizer and UndefinedBehaviourSanitizer"
+	@echo "make sanitize-threads  the tests of engine and CPU platform under ThreadSanitizer"
 	@echo "make clean     remove .venv, build and demo-output"
 
 demo: $(VENV)/.installed
@@ -37,6 +38,11 @@ sanitize: $(VENV)/.tools
 	$(BIN)/cmake --preset sanitize
 	$(BIN)/cmake --build --preset sanitize
 	$(BIN)/ctest --preset sanitize -j $(JOBS)
+
+sanitize-threads: $(VENV)/.tools
+	$(BIN)/cmake --preset sanitize-threads
+	$(BIN)/cmake --build --preset sanitize-threads
+	$(BIN)/ctest --preset sanitize-threads -j $(JOBS)
 
 install: $(VENV)/.installed
 

@@ -603,7 +603,8 @@ public:
     std::map<std::string, std::string> getExecutionInfo(Context& context) const;
 
     /**
-     * For use by the platforms: the checked model, shared and never changed.
+     * For use by the platforms: the checked model, never changed.  It lives as long as this force;
+     * who keeps it longer calls mlff_model_retain() (mlff.h).
      */
     const mlff_model& getModel(int member = 0) const;
 protected:

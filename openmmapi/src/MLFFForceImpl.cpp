@@ -26,7 +26,8 @@ template <class... Parts>
 }
 
 MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) :
-        owner(owner), fixed(readFixed()), coulombMethod(MLFFForce::NoCoulomb), begunStep(-1) {
+        owner(owner), fixed(readFixed()), coulombMethod(MLFFForce::NoCoulomb),
+        initialized(false), begunStep(-1) {
     forceGroup = owner.getForceGroup();
 }
 
@@ -35,6 +36,15 @@ void MLFFForceImpl::initialize(ContextImpl& context) {
     coulombMethod = resolveCoulomb();
     kernel = context.getPlatform().createKernel(CalcMLFFForceKernel::Name(), context);
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
+    initialized = true;
+}
+
+// A Context whose (re)initialization failed is there all the same.
+CalcMLFFForceKernel& MLFFForceImpl::getKernel() {
+    if (!initialized)
+        fail("this Context could not be initialized, see the earlier error: repair its cause and "
+             "call reinitialize(), or create a new Context");
+    return kernel.getAs<CalcMLFFForceKernel>();
 }
 
 void MLFFForceImpl::updateContextState(ContextImpl& context, bool&) {
@@ -50,8 +60,7 @@ double MLFFForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForc
     const bool inStep = includeForces && context.getStepCount() == begunStep;
     if (inStep)
         begunStep = -1;  // an evaluation that fails ends the step
-    const double energy = kernel.getAs<CalcMLFFForceKernel>().execute(context, includeForces,
-                                                                      includeEnergy, inStep);
+    const double energy = getKernel().execute(context, includeForces, includeEnergy, inStep);
     if (inStep)
         begunStep = context.getStepCount();
     return energy;
@@ -75,7 +84,7 @@ vector<pair<int, int> > MLFFForceImpl::getBondedParticles() const {
 void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
     checkUnchanged();
     checkForce(context.getSystem());
-    kernel.getAs<CalcMLFFForceKernel>().copyParametersToContext(context, owner);
+    getKernel().copyParametersToContext(context, owner);
     context.systemChanged();
 }
 
@@ -95,9 +104,8 @@ namespace {
 // A kernel that asks, as long as this object lives, between evaluations whether to go on.
 class Interruptible {
 public:
-    Interruptible(Kernel& kernel, MLFFInterruption* interruption) :
-            kernel(kernel.getAs<CalcMLFFForceKernel>()) {
-        this->kernel.setInterruption(interruption);
+    Interruptible(CalcMLFFForceKernel& kernel, MLFFInterruption* interruption) : kernel(kernel) {
+        kernel.setInterruption(interruption);
     }
     ~Interruptible() {
         kernel.setInterruption(nullptr);
@@ -117,7 +125,7 @@ void MLFFForceImpl::getAtomCharges(ContextImpl& context, vector<double>& charges
         fail("getAtomCharges(): the ", getInfo().display_name, " model ", fixed.modelFile,
              " computes no charges");
     checkPositions(context);
-    Interruptible(kernel, interruption)->getAtomCharges(context, charges);
+    Interruptible(getKernel(), interruption)->getAtomCharges(context, charges);
 }
 
 map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context,
@@ -126,7 +134,7 @@ map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context,
         "network", "elements", "coulomb_short_range", "coulomb", "dispersion"};
     checkPositions(context);
     vector<double> values;
-    Interruptible(kernel, interruption)->getEnergyComponents(context, values);
+    Interruptible(getKernel(), interruption)->getEnergyComponents(context, values);
     map<string, double> components;
     for (int k = 0; k < MLFF_N_COMPONENTS; k++)
         if (getInfo().has_charges || k == MLFF_NETWORK || k == MLFF_ELEMENTS)
@@ -140,19 +148,19 @@ void MLFFForceImpl::getEnsembleDeviation(ContextImpl& context, double& energy, d
         fail("getEnsembleDeviation(): the force has one model, whose deviation from itself says "
              "nothing: add others by addEnsembleMember()");
     checkPositions(context);
-    Interruptible(kernel, interruption)->getEnsembleDeviation(context, energy, force);
+    Interruptible(getKernel(), interruption)->getEnsembleDeviation(context, energy, force);
 }
 
 void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian,
                                    MLFFInterruption* interruption) {
     checkPositions(context);
-    Interruptible(kernel, interruption)->computeHessian(context, hessian);
+    Interruptible(getKernel(), interruption)->computeHessian(context, hessian);
 }
 
 map<string, string> MLFFForceImpl::getExecutionInfo(ContextImpl& context) {
     map<string, string> info;
     info["platform"] = context.getPlatform().getName();
-    kernel.getAs<CalcMLFFForceKernel>().getExecutionInfo(info);
+    getKernel().getExecutionInfo(info);
     return info;
 }
 

@@ -157,6 +157,35 @@ static void testForceAtTheSameAddress() {
     checkGolden(g, parts.evaluate(), "another force at its address");
 }
 
+// A Context that could not be reinitialized answers every question with an error, and works again
+// as soon as it can be.
+static void testFailedReinitialize() {
+    const Golden g = testData("painn-hcno-distilled.formamide");
+    MLFFForce* force = makeForce(g);
+    Parts parts(g, force);
+    Context& context = *parts.context;
+    vector<double> values;
+    double energy, deviation;
+    for (int k = 0; k < 2; k++) {
+        LeakAllowed leaks;
+        force->setEnergyFactor(NAN);
+        CHECK_THROWS("the energy factor is nan", context.reinitialize());
+        CHECK_THROWS("", parts.evaluate());
+        CHECK_THROWS("", parts.integrator->step(1));
+        force->setEnergyFactor(1);
+        const char* message = "this Context could not be initialized";
+        CHECK_THROWS(message, force->updateParametersInContext(context));
+        CHECK_THROWS(message, force->getExecutionInfo(context));
+        CHECK_THROWS("", force->getEnergyComponents(context));
+        CHECK_THROWS("", force->computeHessian(context, values));
+        CHECK_THROWS("computes no charges", force->getAtomCharges(context, values));
+        CHECK_THROWS("one model", force->getEnsembleDeviation(context, energy, deviation));
+    }
+    context.reinitialize();
+    context.setPositions(g.positions);
+    checkGolden(g, parts.evaluate(), "reinitialized after all");
+}
+
 // The other Context of a System, and a Context of a copy, are not disturbed.
 static void testOtherContexts() {
     for (const Golden& g : lifetimeGoldens()) {
@@ -176,6 +205,7 @@ static void runLifetimeTests() {
     RUN(testRemoveForce);
     RUN(testReplaceForce);
     RUN(testForceAtTheSameAddress);
+    RUN(testFailedReinitialize);
     RUN(testOtherContexts);
 }
 

@@ -12,6 +12,8 @@
 
 namespace OpenMM {
 
+class CalcMLFFForceKernel;
+
 /**
  * This is the internal implementation of MLFFForce: it checks the force, so that the platforms'
  * kernels need not, and calls the kernel.
@@ -89,10 +91,12 @@ private:
     void checkExecution() const;
     void checkUnchanged() const;
     const mlff_model_info& getInfo() const;
+    CalcMLFFForceKernel& getKernel();
     const MLFFForce& owner;                  // may be gone
     const Fixed fixed;
     Kernel kernel;
     MLFFForce::CoulombMethod coulombMethod;  // never Default
+    bool initialized;
     long long begunStep;                     // the last step that an integrator began; -1: none
 };
 
