@@ -10,6 +10,7 @@ import pytest
 from conftest import DATA, EXAMPLES, SHARED, needs_shared
 from openmm import app, unit
 from openmmmlff import MLFFForce, createMixedSystem
+from openmmmlff.nonbonded import removeImages, removeNonbonded
 
 PEPTIDE = range(22)
 SOLVENT = {"NoCutoff": app.NoCutoff, "CutoffPeriodic": app.CutoffPeriodic, "PME": app.PME}
@@ -466,6 +467,187 @@ def test_a_force_made_before(solution):
         createMixedSystem(solution.topology, system, PEPTIDE, force, charge=1)
     with pytest.raises(TypeError, match="HarmonicBondForce"):
         createMixedSystem(solution.topology, system, PEPTIDE, openmm.HarmonicBondForce())
+
+
+# ------------------------------------------------------------------ periodic networks
+PERIODIC = {**SOLVENT, "Ewald": app.Ewald, "LJPME": app.LJPME}
+del PERIODIC["NoCutoff"]
+
+
+@pytest.fixture(scope="module")
+def water():
+    """A small box of water."""
+    modeller = app.Modeller(app.Topology(), [])
+    modeller.addSolvent(app.ForceField("amber14/tip3p.xml"),
+                        boxSize=openmm.Vec3(1.3, 1.4, 1.5)*unit.nanometer)
+    return modeller
+
+
+def stateOf(system, positions, platform):
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName(platform))
+    context.setPositions(positions)
+    state = context.getState(energy=True, forces=True)
+    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+
+
+def networkAlone(topology, atoms=None, model="painn-hcno"):
+    """A System of the same particles that has nothing but a network with periodic images."""
+    system = openmm.System()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+    system.addForce(MLFFForce.fromTopology(model, topology, atoms, periodic=True))
+    return system
+
+
+def switchOff(system, inside):
+    """Take away what other atoms have of the force field: no charges, no wells, no springs."""
+    result = copy.deepcopy(system)
+    for force in result.getForces():
+        kind = type(force).__name__
+        if kind == "NonbondedForce":
+            for p in range(force.getNumParticles()):
+                if p not in inside:
+                    force.setParticleParameters(p, 0, 1, 0)
+            for i in range(force.getNumExceptions()):
+                p1, p2, *_ = force.getExceptionParameters(i)
+                if not {p1, p2} <= inside:
+                    force.setExceptionParameters(i, p1, p2, 0, 1, 0)
+        elif kind == "CustomNonbondedForce":
+            for p in range(force.getNumParticles()):
+                if p not in inside:
+                    force.setParticleParameters(p, [0]*force.getNumPerParticleParameters())
+        elif kind == "HarmonicBondForce":
+            for i in range(force.getNumBonds()):
+                p1, p2, length, _ = force.getBondParameters(i)
+                if p1 not in inside:
+                    force.setBondParameters(i, p1, p2, length, 0)
+        elif kind == "HarmonicAngleForce":
+            for i in range(force.getNumAngles()):
+                *particles, angle, _ = force.getAngleParameters(i)
+                if particles[0] not in inside:
+                    force.setAngleParameters(i, *particles, angle, 0)
+    return result
+
+
+@pytest.mark.parametrize("method", PERIODIC)
+def test_whole_box(water, method):
+    """All atoms of a periodic box: the network with its images and nothing else."""
+    system = amber(water.topology, nonbondedMethod=PERIODIC[method], rigidWater=False,
+                   nonbondedCutoff=0.6*unit.nanometer)
+    everything = range(system.getNumParticles())
+    energy, forces = stateOf(networkAlone(water.topology), water.positions, "CPU")
+    force = MLFFForce.fromTopology("painn-hcno", water.topology)
+    for model in ("painn-hcno", force):
+        mixed = createMixedSystem(water.topology, system, everything, model)
+        mixedEnergy, mixedForces = stateOf(mixed, water.positions, "CPU")
+        assert mixedEnergy == energy and np.array_equal(mixedForces, forces)
+    assert mixed.usesPeriodicBoundaryConditions()
+
+
+def halfBox(water, method, custom=False):
+    """A System, the atoms of half its molecules, and energy and forces of a mixed System by parts:
+    E_MM(all) - E_MM(half, with its images) + E_net(half, with its images).
+    """
+    system = amber(water.topology, nonbondedMethod=PERIODIC[method], rigidWater=False,
+                   nonbondedCutoff=0.6*unit.nanometer, switchDistance=0.5*unit.nanometer)
+    n = system.getNumParticles()//6*3
+    half = list(range(0, n, 3)) + [i for i in range(n) if i % 3]  # in another order
+    if custom:
+        attraction = openmm.CustomNonbondedForce("-c1*c2/r6; r6=r^6")
+        attraction.addPerParticleParameter("c")
+        for i in range(system.getNumParticles()):
+            attraction.addParticle([0.03 if i % 3 == 0 else 0.01])
+        nonbonded = next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+        for i in range(nonbonded.getNumExceptions()):
+            attraction.addExclusion(*nonbonded.getExceptionParameters(i)[:2])
+        attraction.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
+        attraction.setCutoffDistance(0.6)
+        attraction.setUseLongRangeCorrection(True)
+        system.addForce(attraction)
+
+    def parts(platform):
+        x = water.positions
+        (e1, f1), (e2, f2), (e3, f3) = (stateOf(s, x, platform) for s in (
+            system, switchOff(system, set(half)), networkAlone(water.topology, half)))
+        return e1 - e2 + e3, f1 - f2 + f3
+    return system, half, parts
+
+
+@pytest.mark.parametrize("method", PERIODIC)
+def test_half_a_box(water, method):
+    """No image of a chosen atom acts on a chosen atom by the force field."""
+    system, half, parts = halfBox(water, method)
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    energy, forces = stateOf(mixed, water.positions, "Reference")
+    expectedEnergy, expectedForces = parts("Reference")
+    assert energy == pytest.approx(expectedEnergy, abs=1e-6)
+    assert forces == pytest.approx(expectedForces, abs=1e-6)
+    # the terms in question are no small ones
+    vacuum = copy.deepcopy(system)
+    removeNonbonded(vacuum, [half])
+    images = copy.deepcopy(vacuum)
+    removeImages(images, [half])
+    difference = energyOf(vacuum, water.positions) - energyOf(images, water.positions)
+    assert abs(difference) > 0.5
+
+
+def test_half_a_box_in_single_precision(water):
+    system, half, parts = halfBox(water, "PME")
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    energy, forces = stateOf(mixed, water.positions, "CPU")
+    expectedEnergy, expectedForces = parts("Reference")
+    assert energy == pytest.approx(expectedEnergy, rel=1e-6)
+    assert forces == pytest.approx(expectedForces, abs=2)
+
+
+def test_correction_of_custom_forces(water):
+    """A CustomNonbondedForce's correction beyond the cutoff, which knows no exclusions."""
+    system, half, parts = halfBox(water, "PME", custom=True)
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    energy, forces = stateOf(mixed, water.positions, "Reference")
+    expectedEnergy, expectedForces = parts("Reference")
+    assert energy == pytest.approx(expectedEnergy, abs=1e-6)
+    assert forces == pytest.approx(expectedForces, abs=1e-6)
+
+
+def test_regions_with_images(water):
+    """Two regions with images, in one force or by two calls: each sees only its own."""
+    system, half, _ = halfBox(water, "PME")
+    one, two = sorted(half)[:30], sorted(half)[30:]
+    force = twoRegions(water.topology, [one, two])
+    force.setUsesPeriodicBoundaryConditions(True)
+    mixed = createMixedSystem(water.topology, system, half, force)
+    first = createMixedSystem(water.topology, system, one, "painn-hcno", periodic=True)
+    second = createMixedSystem(water.topology, first, two, "painn-hcno", periodic=True)
+    energy, forces = stateOf(mixed, water.positions, "Reference")
+    expectedEnergy, expectedForces = stateOf(second, water.positions, "Reference")
+    assert energy == pytest.approx(expectedEnergy, abs=1e-6)
+    assert forces == pytest.approx(expectedForces, abs=1e-6)
+
+
+def test_a_molecule_in_vacuum_keeps_its_images(solution):
+    """Without periodic images of the network, as published: images act by the force field."""
+    system = amber(solution.topology, nonbondedMethod=app.PME,
+                   nonbondedCutoff=0.9*unit.nanometer)
+    vacuum = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno")
+    names = [type(force).__name__ for force in vacuum.getForces()]
+    assert "CustomCVForce" not in names
+    periodic = createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno", periodic=True)
+    assert MLFFForce.cast(periodic.getForces()[-1]).usesPeriodicBoundaryConditions()
+    # the peptide is smaller than the box less the network's cutoff: only the images' terms differ
+    assert abs(energyOf(vacuum, solution.positions) -
+               energyOf(periodic, solution.positions)) > 0.1
+
+
+def test_images_without_a_box_are_refused(solution):
+    system = amber(solution.topology)
+    with pytest.raises(ValueError, match="forces are not periodic"):
+        createMixedSystem(solution.topology, system, PEPTIDE, "painn-hcno", periodic=True)
+    force = MLFFForce.fromTopology("painn-hcno", solution.topology, PEPTIDE)
+    with pytest.raises(ValueError, match="periodic have no effect"):
+        createMixedSystem(solution.topology, system, PEPTIDE, force, periodic=True)
 
 
 # ------------------------------------------------------------------ what is refused

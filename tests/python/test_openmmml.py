@@ -94,14 +94,38 @@ def test_charge_and_coulomb(peptide, solution):
 
     modeller, mm = solution
     potential = MLPotential("mlff", modelPath=AIMNET2)
-    ours = createMixedSystem(modeller.topology, mm, range(22), AIMNET2, charge=1)
+    ours = createMixedSystem(modeller.topology, mm, range(22), AIMNET2, charge=1,
+                             checkCharge=False)
     expected = energyOf(ours, modeller.positions)
     for coulomb in (None, "simple"):
         theirs = potential.createMixedSystem(modeller.topology, mm, range(22), charge=1,
-                                             coulomb=coulomb)
+                                             coulomb=coulomb, checkCharge=False)
         assert energyOf(theirs, modeller.positions) == pytest.approx(expected, abs=1e-6)
+    for interpolate in (False, True):
+        with pytest.raises(ValueError, match="is 1 e, but the force field's charges"):
+            potential.createMixedSystem(modeller.topology, mm, range(22), charge=1,
+                                        interpolate=interpolate)
     with pytest.raises(ValueError, match="coulomb='pme' in a mixed System"):
         potential.createMixedSystem(modeller.topology, mm, range(22), coulomb="pme")
+
+
+def test_periodic_images(solution):
+    """A whole box is the network's alone; part of it with periodic images is as ours."""
+    modeller, system = solution
+    potential = MLPotential("mlff", modelPath="painn-hcno")
+    everything = range(modeller.topology.getNumAtoms())
+    whole = potential.createMixedSystem(modeller.topology, system, everything)
+    network = potential.createSystem(modeller.topology)
+    assert energyOf(whole, modeller.positions) == pytest.approx(
+        energyOf(network, modeller.positions), abs=1e-6)
+    theirs = potential.createMixedSystem(modeller.topology, system, range(22), periodic=True)
+    ours = createMixedSystem(modeller.topology, system, range(22), "painn-hcno", periodic=True)
+    assert energyOf(theirs, modeller.positions) == energyOf(ours, modeller.positions)
+    with pytest.raises(ValueError, match="interpolate"):
+        potential.createMixedSystem(modeller.topology, system, range(22), periodic=True,
+                                    interpolate=True)
+    with pytest.raises(ValueError, match="already"):
+        potential.createMixedSystem(modeller.topology, theirs, range(22))
 
 
 def test_what_is_refused(peptide):

@@ -6,13 +6,13 @@ import openmm
 
 from openmmmlff.bonded import BondedTerms, withoutBondedTerms
 from openmmmlff.mlffforce import MLFFForce
-from openmmmlff.nonbonded import removeNonbonded
+from openmmmlff.nonbonded import removeAllNonbonded, removeImages, removeNonbonded
 from openmmmlff.topology import atomIndices, describe
 
 
 def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
-                      removeConstraints=True, forceGroup=0, coulomb=None, customForces=None,
-                      checkCharge=True):
+                      removeConstraints=True, forceGroup=0, coulomb=None, periodic=None,
+                      customForces=None, checkCharge=True):
     """Create a System in which a network describes some molecules and a force field the rest.
 
     The molecules meet the rest as the force field says (mechanical embedding): with its charges
@@ -24,6 +24,15 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
 
     That is what openmmml's createMixedSystem() does with a short-range model, and the energies are
     equal. Implicit solvent, barostats and the removal of center of mass motion are left alone.
+
+    In a periodic System the chosen molecules are as in vacuum for the network, and meet the
+    periodic images of themselves as the force field says. With periodic=True, or a periodic
+    MLFFForce, the network sees the images, and the force field's terms between atoms of a region
+    and its images go too: those of the Ewald sum, and the correction for Lennard-Jones terms beyond
+    the cutoff. In a box of which all atoms are chosen, nothing but the network is left then. That
+    is the default for all atoms of a periodic System, as it is for MLFFForce.fromTopology(). For
+    a part of a System with PME, a second PME sum over the chosen atoms is subtracted in each step
+    (a CustomCVForce).
 
     The chosen atoms are one region: the network sees all of them together. With an MLFFForce of
     several regions, each region is taken over on its own, and regions meet each other as the force
@@ -41,8 +50,10 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
                   False keeps constraints between chosen atoms
     forceGroup    of the MLFFForce that is added; not with an MLFFForce
     coulomb       how the network's own charges interact with each other, as for
-                  MLFFForce.fromTopology(); the molecules are as in vacuum, so None means 'simple'
-                  for AIMNet2; not with an MLFFForce
+                  MLFFForce.fromTopology(); None means 'simple' for AIMNet2, and 'dsf' where the
+                  network sees periodic images; not with an MLFFForce
+    periodic      whether the network sees periodic images; None: if all atoms of a periodic System
+                  with a box are chosen; not with an MLFFForce
     customForces  what becomes of custom forces that act among the chosen atoms only: terms of the
                   force field have to go, biases and restraints of the user stay. None takes out
                   what OpenMM's readers of force fields are known to make (CHARMM's impropers,
@@ -59,22 +70,29 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
         raise ValueError(f"the System has {system.getNumParticles()} particles, "
                          f"the Topology {topology.getNumAtoms()} atoms")
     indices = atomIndices(topology, atoms)
-    _checkNotDescribed(topology, system, set(indices))
+    checkNotDescribed(topology, system, set(indices))
     if isinstance(model, openmm.Force):
-        force = _copyForce(model, indices, charge, multiplicity, forceGroup, coulomb)
+        force = _copyForce(model, indices, charge, multiplicity, forceGroup, coulomb, periodic)
     else:
         force = MLFFForce.fromTopology(model, topology, indices, charge, multiplicity,
-                                       periodic=False, coulomb=coulomb)
+                                       seesImages(topology, system, indices, periodic), coulomb)
         force.setForceGroup(forceGroup)
 
     regions = _regionsOf(force)
+    everything = len(indices) == system.getNumParticles()
+    _checkImages(system, force, everything)
     _checkWholeMolecules(topology, system, regions)
     _checkForces(system, regions)
     if checkCharge:
-        _checkCharges(system, force, regions)
+        checkCharges(system, force, regions)
     terms = BondedTerms(topology, regions)
     result = withoutBondedTerms(system, terms, customForces)
-    removeNonbonded(result, regions)
+    if force.usesPeriodicBoundaryConditions() and everything and len(regions) == 1:
+        removeAllNonbonded(result)
+    else:
+        removeNonbonded(result, regions)
+        if force.usesPeriodicBoundaryConditions():
+            removeImages(result, regions)
     if removeConstraints:
         for i in reversed(range(result.getNumConstraints())):
             if terms.inOneRegion(result.getConstraintParameters(i)[:2]):
@@ -83,13 +101,23 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
     return result
 
 
-def _copyForce(force, indices, charge, multiplicity, forceGroup, coulomb):
+def seesImages(topology, system, indices, periodic):
+    """Whether a network sees periodic images: as was said, or if it describes a whole box."""
+    if periodic is not None:
+        return bool(periodic)
+    return (len(indices) == topology.getNumAtoms() and
+            topology.getPeriodicBoxVectors() is not None and
+            system.usesPeriodicBoundaryConditions())
+
+
+def _copyForce(force, indices, charge, multiplicity, forceGroup, coulomb, periodic):
     """A copy of the MLFFForce that the caller made, which must be for these atoms."""
     if not MLFFForce.isinstance(force):
         raise TypeError(f"model is a {type(force).__name__}, not an MLFFForce")
-    if charge != 0 or multiplicity != 1 or forceGroup != 0 or coulomb is not None:
-        raise ValueError("charge, multiplicity, forceGroup and coulomb have no effect with an "
-                         "MLFFForce: set them on the force itself")
+    if charge != 0 or multiplicity != 1 or forceGroup != 0 or coulomb is not None or \
+            periodic is not None:
+        raise ValueError("charge, multiplicity, forceGroup, coulomb and periodic have no effect "
+                         "with an MLFFForce: set them on the force itself")
     if not isinstance(force, MLFFForce):
         force = MLFFForce.cast(force)
     described = {force.getAtomParameters(i)[0] for i in range(force.getNumAtoms())}
@@ -109,20 +137,29 @@ def _regionsOf(force):
     return regions
 
 
-def _networks(forces):
+def _checkImages(system, force, everything):
+    """Refuse a network that sees images which the rest of the System does not have."""
+    if force.usesPeriodicBoundaryConditions() and not everything and \
+            not system.usesPeriodicBoundaryConditions():
+        raise ValueError("the network would see periodic images of the chosen atoms, but the "
+                         "System's forces are not periodic, so the other atoms would not: create "
+                         "the System with a periodic nonbondedMethod, or leave out periodic=True")
+
+
+def networks(forces):
     """The MLFFForces among forces and the variables of CustomCVForces."""
     for force in forces:
         if MLFFForce.isinstance(force):
             yield MLFFForce.cast(force)
         elif isinstance(force, openmm.CustomCVForce):
-            yield from _networks(force.getCollectiveVariable(i)
+            yield from networks(force.getCollectiveVariable(i)
                                  for i in range(force.getNumCollectiveVariables()))
 
 
-def _checkNotDescribed(topology, system, chosen):
+def checkNotDescribed(topology, system, chosen):
     """Refuse atoms that an MLFFForce of the System describes already."""
     known = list(topology.atoms())
-    for network in _networks(system.getForces()):
+    for network in networks(system.getForces()):
         twice = sorted(chosen.intersection(network.getAtomParameters(i)[0]
                                            for i in range(network.getNumAtoms())))
         if twice:
@@ -202,7 +239,7 @@ def _checkForces(system, regions):
 _CHARGE_TOLERANCE = 0.05
 
 
-def _checkCharges(system, force, regions):
+def checkCharges(system, force, regions):
     """Compare the total charge of each region with the sum of the force field's charges."""
     charges = _forceFieldCharges(system)
     if charges is None:
@@ -210,7 +247,7 @@ def _checkCharges(system, force, regions):
     for k, region in enumerate(regions):
         if any(charges[p] is None for p in region):
             continue  # a parameter of the Context changes it
-        total = sum(charges[p] for p in region)
+        total = round(sum(charges[p] for p in region), 4) + 0.0  # no -0
         wanted = force.getRegionParameters(k)[0]._value
         if abs(total - wanted) <= _CHARGE_TOLERANCE:
             continue
