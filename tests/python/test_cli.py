@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import openmmmlff
 import pytest
 from conftest import DATA, MODELS, SHARED, goldenFiles, needs_shared, readGolden
 from openmmmlff.evaluate import Evaluator, reducedBox
@@ -320,4 +321,4 @@ def test_help_and_version(command):
     for name in ("info", "evaluate", "convert", "get"):
         assert name in out
         assert command(name, "--help")[0] == 0
-    assert command("--version")[1].startswith("openmm-mlff ")
+    assert command("--version")[1].startswith(f"openmm-mlff {openmmmlff.__version__}, OpenMM ")

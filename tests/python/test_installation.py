@@ -1,4 +1,5 @@
 """Ways of installing and starting that are not the usual ones."""
+import importlib.metadata
 import pathlib
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import openmm
 import openmmmlff
 import pytest
+from conftest import ROOT
 from openmmmlff import _version_check, models
 
 
@@ -26,6 +28,13 @@ def test_without_docstrings_and_assertions():
                            "import openmmmlff; print(openmmmlff.MLFFForce('painn-hcno')"
                            ".getModelArchitecture())"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "PaiNN\n"), done.stderr
+
+
+def test_version():
+    """One number, in CMakeLists.txt: the package's, pip's and the command line's."""
+    text = (ROOT/"CMakeLists.txt").read_text(encoding="utf-8")
+    assert f"project(MLFFForce VERSION {openmmmlff.__version__} " in text.replace("\n", " ")
+    assert openmmmlff.__version__ == importlib.metadata.version("openmmmlff")
 
 
 def test_another_openmm():

@@ -51,19 +51,6 @@ void raise(const std::exception& e) {
     Py_XDECREF(mm);
 }
 
-// Other Python threads run while this object lives. If Python is ending, it unwinds the stack of a
-// thread that comes back.
-class OthersRun {
-public:
-    OthersRun() : state(PyEval_SaveThread()) {
-    }
-    ~OthersRun() noexcept(false) {
-        PyEval_RestoreThread(state);
-    }
-private:
-    PyThreadState* state;
-};
-
 // Ends a computation when a signal handler of Python raises, as that of Ctrl-C does. Handlers run
 // in Python's main thread only; the exception is left for raise().
 class PythonInterruption : public OpenMM::MLFFInterruption {
@@ -97,16 +84,19 @@ private:
 }
 
 // What computes or reads model files lets other threads run, as OpenMM's getState() does. The rest
-// is quick, and threads that share a force do not meet inside it.
+// is quick, and threads that share a force do not meet inside it. No destructor takes the
+// interpreter back: when Python ends, that call unwinds the stack of a daemon thread.
 %define %othersRun(METHOD)
 %exception OpenMM::MLFFForce::METHOD {
+    PyThreadState* thread = PyEval_SaveThread();
     try {
-        OthersRun while_here;
         $action
     } catch (std::exception& e) {
+        PyEval_RestoreThread(thread);
         raise(e);
         SWIG_fail;
     }
+    PyEval_RestoreThread(thread);
 }
 %enddef
 %othersRun(MLFFForce)

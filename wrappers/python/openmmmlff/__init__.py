@@ -19,14 +19,15 @@ from openmmmlff import _version_check
 
 _version_check.checkOpenMM(_openmm.version.short_version)
 
-from openmmmlff import _recognition
-from openmmmlff._built import VERSION as __version__
+from openmmmlff import _built, _recognition
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.mixed import createMixedSystem
 from openmmmlff.models import knownModels, modelInfo
 from openmmmlff.vibrations import vibrationalWavenumbers
 
 __all__ = ["MLFFForce", "createMixedSystem", "knownModels", "modelInfo", "vibrationalWavenumbers"]
+
+__version__: str = _built.VERSION
 
 
 def _loadPlugins():

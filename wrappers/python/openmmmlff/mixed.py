@@ -1,18 +1,27 @@
 """Systems in which the network describes some molecules and a force field the rest."""
 import copy
+import os
 import warnings
+from collections.abc import Iterable, Sequence
 
 import openmm
+from openmm.app import Atom, Topology
 
+from openmmmlff import quantities
 from openmmmlff.bonded import BondedTerms, withoutBondedTerms
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.nonbonded import removeAllNonbonded, removeImages, removeNonbonded
+from openmmmlff.quantities import Bool, Float, Int
 from openmmmlff.topology import atomIndices, describe
 
 
-def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
-                      removeConstraints=True, forceGroup=0, coulomb=None, periodic=None,
-                      customForces=None, checkCharge=True):
+def createMixedSystem(
+        topology: Topology, system: openmm.System, atoms: Iterable[Int | Atom] | None,
+        model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | MLFFForce,
+        charge: Float = 0, multiplicity: Int = 1, removeConstraints: Bool = True,
+        forceGroup: Int = 0, coulomb: str | Int | None = None, periodic: Bool | None = None,
+        customForces: str | Iterable[str | Int] | None = None,
+        checkCharge: Bool = True) -> openmm.System:
     """Create a System in which a network describes some molecules and a force field the rest.
 
     The molecules meet the rest as the force field says (mechanical embedding): with its charges
@@ -69,6 +78,8 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
     if system.getNumParticles() != topology.getNumAtoms():
         raise ValueError(f"the System has {system.getNumParticles()} particles, "
                          f"the Topology {topology.getNumAtoms()} atoms")
+    removeConstraints = quantities.boolean(removeConstraints, "removeConstraints")
+    checkCharge = quantities.boolean(checkCharge, "checkCharge")
     indices = atomIndices(topology, atoms)
     checkNotDescribed(topology, system, set(indices))
     if isinstance(model, openmm.Force):
@@ -104,7 +115,7 @@ def createMixedSystem(topology, system, atoms, model, charge=0, multiplicity=1,
 def seesImages(topology, system, indices, periodic):
     """Whether a network sees periodic images: as was said, or if it describes a whole box."""
     if periodic is not None:
-        return bool(periodic)
+        return quantities.boolean(periodic, "periodic")
     return (len(indices) == topology.getNumAtoms() and
             topology.getPeriodicBoxVectors() is not None and
             system.usesPeriodicBoundaryConditions())
@@ -118,8 +129,7 @@ def _copyForce(force, indices, charge, multiplicity, forceGroup, coulomb, period
             periodic is not None:
         raise ValueError("charge, multiplicity, forceGroup, coulomb and periodic have no effect "
                          "with an MLFFForce: set them on the force itself")
-    if not isinstance(force, MLFFForce):
-        force = MLFFForce.cast(force)
+    force = MLFFForce.cast(force)
     described = {force.getAtomParameters(i)[0] for i in range(force.getNumAtoms())}
     if described != set(indices):
         some = sorted(described ^ set(indices))[0]

@@ -3,6 +3,7 @@ import json
 import os
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 from openmmmlff import quantities
 from openmmmlff.convert import download
@@ -82,7 +83,7 @@ def ensembleName(name):
     return base if base != name and base in download.REGISTRY else None
 
 
-def knownModels():
+def knownModels() -> list[str]:
     """The names that MLFFForce() takes in place of a path, sorted."""
     return sorted([*BUNDLED, *filter(download.is_cached, download.names())])
 
@@ -121,7 +122,7 @@ def coulombMethod(method):
                          + ", or a constant such as MLFFForce.PME") from None
 
 
-def modelInfo(model):
+def modelInfo(model: str | os.PathLike[str]) -> dict[str, Any]:
     """What a model file says about itself, as a dict.
 
     model is a path or a name, as for MLFFForce(), of one model. Keys: file, architecture, format,

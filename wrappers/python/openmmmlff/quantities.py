@@ -6,9 +6,15 @@ refused: another dimension, text, a fraction where a whole number is meant.
 """
 import math
 import operator
+from typing import SupportsFloat, SupportsIndex, TypeAlias
 
 import numpy as np
 from openmm import unit
+
+# What a user may give where a whole number, a number or a truth value is meant, for type checkers.
+Int: TypeAlias = SupportsIndex
+Float: TypeAlias = SupportsFloat | SupportsIndex | unit.Quantity
+Bool: TypeAlias = bool | np.bool_
 
 # Kinds of numbers: the unit of plain numbers, and what a message calls them.
 KINDS = {

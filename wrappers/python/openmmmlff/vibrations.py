@@ -1,5 +1,6 @@
 """From second derivatives to vibrations."""
 import numpy as np
+from numpy.typing import ArrayLike
 from openmm import unit
 
 from openmmmlff.quantities import numbers
@@ -8,7 +9,9 @@ CM_PER_PS = 0.0299792458   # speed of light
 LINEAR = 1e-3              # smallest to largest radius of gyration below which a molecule is linear
 
 
-def vibrationalWavenumbers(hessian, masses, positions=None):
+def vibrationalWavenumbers(
+        hessian: unit.Quantity | ArrayLike, masses: unit.Quantity | ArrayLike,
+        positions: unit.Quantity | ArrayLike | None = None) -> unit.Quantity:
     """Harmonic vibrational wavenumbers of a molecule at a minimum of its energy.
 
     hessian    [3n][3n] second derivatives of the energy, as MLFFForce.computeHessian() returns

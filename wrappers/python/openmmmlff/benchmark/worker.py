@@ -143,7 +143,7 @@ class OpenMMCase:
             found["device"] = self.platform.getPropertyValue(self.context, "DeviceName")
         for force in self.system.getForces():
             if MLFFForce.isinstance(force):
-                own = force if isinstance(force, MLFFForce) else MLFFForce.cast(force)
+                own = MLFFForce.cast(force)
                 found["execution"] = devices.executionInfo(own, self.context)
         return found
 
