@@ -13,6 +13,7 @@ from openmmmlff.mixed import (checkCharges, checkNotDescribed, createMixedSystem
                               seesImages)
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.models import coulombMethod, knownModels, modelPaths
+from openmmmlff.quantities import boolean
 
 # Keys that openmmml's embeddings take; it hands all keys to the potential too.
 _EMBEDDING_KEYS = {"mlLongRange", "linkAtomDistances"}
@@ -62,6 +63,7 @@ class MLFFPotentialImpl(MLPotentialImpl):
     def createMixedSystem(self, topology, system, atoms, forceGroup, interpolate, embedding,
                           returnInfo=False, periodic=None, checkCharge=True, **args):
         """openmmml's mechanical embedding; where the network sees periodic images, ours."""
+        checkCharge = boolean(checkCharge, "checkCharge")
         checkNotDescribed(topology, system, set(atoms))
         if not seesImages(topology, system, atoms, periodic):
             result = MechanicalEmbeddingFactory().createEmbedding(embedding).createMixedSystem(
