@@ -40,7 +40,7 @@ namespace {
 
 // Python's exception for one of C++. One that Python code has raised meanwhile (a KeyboardInterrupt
 // in PythonInterruption) stays.
-void raise(const std::exception& e) {
+void raiseInPython(const std::exception& e) {
     if (PyErr_Occurred() != NULL)
         return;
     PyObject* mm = PyImport_ImportModule("openmm");
@@ -52,7 +52,7 @@ void raise(const std::exception& e) {
 }
 
 // Ends a computation when a signal handler of Python raises, as that of Ctrl-C does. Handlers run
-// in Python's main thread only; the exception is left for raise().
+// in Python's main thread only; the exception is left for raiseInPython().
 class PythonInterruption : public OpenMM::MLFFInterruption {
 public:
     PythonInterruption() : last(std::chrono::steady_clock::now()) {
@@ -78,7 +78,7 @@ private:
     try {
         $action
     } catch (std::exception& e) {
-        raise(e);
+        raiseInPython(e);
         SWIG_fail;
     }
 }
@@ -93,7 +93,7 @@ private:
         $action
     } catch (std::exception& e) {
         PyEval_RestoreThread(thread);
-        raise(e);
+        raiseInPython(e);
         SWIG_fail;
     }
     PyEval_RestoreThread(thread);
