@@ -1,12 +1,9 @@
 import sys
-from openmm import LangevinMiddleIntegrator, Platform, System, unit
+from openmm import LangevinMiddleIntegrator, Platform, unit
 from openmm.app import PDBFile, Simulation, StateDataReporter
-from openmmmlff import MLFFForce
+from openmmmlff import createSystem
 pdb = PDBFile("examples/alanine_dipeptide.pdb")
-system = System()
-for atom in pdb.topology.atoms():
-    system.addParticle(atom.element.mass)
-system.addForce(MLFFForce.fromTopology("painn-hcno", pdb.topology))
+system = createSystem(pdb.topology, "painn-hcno")
 integrator = LangevinMiddleIntegrator(300*unit.kelvin, 1/unit.picosecond, 1*unit.femtosecond)
 simulation = Simulation(pdb.topology, system, integrator, Platform.getPlatform("CPU"))
 simulation.context.setPositions(pdb.positions)

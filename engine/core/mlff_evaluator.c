@@ -2,6 +2,7 @@
  * Evaluators: a model on a platform. Everything that a caller can get wrong about settings, graph
  * and result is refused here, once for all platforms.
  */
+#include "mlff_box.h"
 #include "mlff_model_private.h"
 
 #include <float.h>
@@ -277,12 +278,8 @@ static mlff_status check_charges(const mlff_model_info *info, const mlff_graph *
 }
 
 static mlff_status check_cell(const mlff_graph *g, mlff_error *err) {
-    for (int a = 0; g->cell && a < 3; a++)
-        for (int d = 0; d < 3; d++)
-            if (!isfinite(g->cell[a][d]))
-                return mlff_fail(err, MLFF_ERROR_BOX, "the cell's vector %c is not finite",
-                                 "abc"[a]);
-    return MLFF_OK;
+    mlff_box box;
+    return g->cell ? mlff_box_measure(g->cell, &box, err) : MLFF_OK;
 }
 
 static mlff_status check_positions(const mlff_graph *g, mlff_error *err) {

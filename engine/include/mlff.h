@@ -282,7 +282,8 @@ MLFF_API mlff_status mlff_evaluator_pair_cutoffs(mlff_evaluator *evaluator, cons
  * Energy, forces, charges of one graph. exchange may be NULL.
  *
  * Returns MLFF_OK, MLFF_ERROR_ARGUMENT (a graph that contradicts itself, an array the model cannot
- * fill), MLFF_ERROR_ELEMENT, MLFF_ERROR_NUMBER (not finite: names the atom), MLFF_ERROR_MEMORY.
+ * fill), MLFF_ERROR_BOX (a cell without volume), MLFF_ERROR_ELEMENT, MLFF_ERROR_NUMBER (not finite:
+ * names the atom), MLFF_ERROR_MEMORY.
  * After an error the outputs have no meaning; the evaluator stays usable.
  */
 MLFF_API mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,

@@ -4,6 +4,7 @@
 #include "openmm/Context.h"
 #include "openmm/Force.h"
 #include "openmm/OpenMMException.h"
+#include "openmm/Vec3.h"
 #include <map>
 #include <memory>
 #include <string>
@@ -78,7 +79,9 @@ public:
  * copies placed; the energy then makes a small jump when a molecule changes its copy.  A region
  * without any bonds takes each atom's copy that is nearest to its first atom, and must be smaller
  * than half the box.  With setUsesPeriodicBoundaryConditions(true) all periodic images interact,
- * in boxes of any shape, cells smaller than the cutoff included.
+ * in boxes of any shape, cells smaller than the cutoff included.  The box is that of the Context:
+ * set it by System::setDefaultPeriodicBoxVectors() or Context::setPeriodicBoxVectors().  One that
+ * cannot be meant is refused, see setCheckGeometry().
  *
  * <b>Charges.</b>  Models with charges (AIMNet2) honour the total charge of each region and add
  * Coulomb and dispersion terms to the network's energy.  The published choices are the defaults;
@@ -365,6 +368,26 @@ public:
      * Get whether the network sees the periodic images of its atoms.
      */
     bool usesPeriodicBoundaryConditions() const;
+    /**
+     * Say which periodic box the System is meant to have, where that is known: the vectors of the
+     * Topology that the force was made from.  This sets no box.  An evaluation in OpenMM's default
+     * box of 2 x 2 x 2 nm while another one is intended is an error, because nobody has set it then;
+     * any other box is taken as it is.
+     *
+     * @param a    the first vector, measured in nm; zero, with the others: no box is known (the
+     *             default)
+     * @param b    the second vector
+     * @param c    the third vector
+     */
+    void setIntendedBoxVectors(const Vec3& a, const Vec3& b, const Vec3& c);
+    /**
+     * Get which periodic box the System is meant to have.
+     *
+     * @param[out] a    the first vector, measured in nm; zero, with the others: no box is known
+     * @param[out] b    the second vector
+     * @param[out] c    the third vector
+     */
+    void getIntendedBoxVectors(Vec3& a, Vec3& b, Vec3& c) const;
 
     /**
      * Set how the charges of a model with charges interact.  Anything but Default and NoCoulomb is
@@ -528,9 +551,14 @@ public:
 
     /**
      * Set whether boxes and positions that no model was made for are refused.  The default is true:
-     * an error names a box that cannot be meant (flat, far smaller than its atoms need, or OpenMM's
-     * default box that nobody has set), and, in an integrator's step, atoms that overlap.  With
-     * false, only what cannot be computed is refused.
+     * an error names a box that cannot be meant, and, in an integrator's step, atoms that overlap.
+     * Such boxes are: less than 1 A^3 per atom of a region; a lattice vector of less than 1 A; the
+     * cube of 1 A of dummy CRYST1 records; OpenMM's default cube of 2 nm in a Context that has had
+     * no other box, if setIntendedBoxVectors() names another one.  Where it names none, that cube is
+     * refused if no other force uses periodic boundary conditions, the System has fewer than 20 or
+     * more than 180 particles per nm^3, and the box may matter: a region is not one molecule by
+     * addBond(), or is in range of its images.  A box is judged at the first evaluation and when it
+     * has changed.  With false, only what cannot be computed is refused.
      */
     void setCheckGeometry(bool check);
     /**
@@ -645,6 +673,7 @@ private:
     MatrixPrecision matrixPrecision = Full;
     bool useDeviceGraph = true;
     bool checkGeometry = true;
+    Vec3 intendedBox[3];
 };
 
 } // namespace OpenMM

@@ -391,6 +391,18 @@ bool MLFFForce::getCheckGeometry() const {
     return checkGeometry;
 }
 
+void MLFFForce::setIntendedBoxVectors(const Vec3& a, const Vec3& b, const Vec3& c) {
+    intendedBox[0] = a;
+    intendedBox[1] = b;
+    intendedBox[2] = c;
+}
+
+void MLFFForce::getIntendedBoxVectors(Vec3& a, Vec3& b, Vec3& c) const {
+    a = intendedBox[0];
+    b = intendedBox[1];
+    c = intendedBox[2];
+}
+
 // ----------------------------------------------------------------------------- context
 
 static MLFFForceImpl& mlff(ForceImpl& impl) {

@@ -6,6 +6,7 @@
 #include "openmm/OpenMMException.h"
 #include "openmm/System.h"
 #include "openmm/internal/ContextImpl.h"
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <sstream>
@@ -34,6 +35,7 @@ MLFFForceImpl::MLFFForceImpl(const MLFFForce& owner) :
 void MLFFForceImpl::initialize(ContextImpl& context) {
     checkForce(context.getSystem());
     coulombMethod = resolveCoulomb();
+    boxCheck.initialize(context.getSystem(), owner);
     kernel = context.getPlatform().createKernel(CalcMLFFForceKernel::Name(), context);
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
     initialized = true;
@@ -60,6 +62,7 @@ double MLFFForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForc
     const bool inStep = includeForces && context.getStepCount() == begunStep;
     if (inStep)
         begunStep = -1;  // an evaluation that fails ends the step
+    boxCheck.judge(context, inStep);
     const double energy = getKernel().execute(context, includeForces, includeEnergy, inStep);
     if (inStep)
         begunStep = context.getStepCount();
@@ -84,6 +87,7 @@ vector<pair<int, int> > MLFFForceImpl::getBondedParticles() const {
 void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
     checkUnchanged();
     checkForce(context.getSystem());
+    boxCheck.initialize(context.getSystem(), owner);
     getKernel().copyParametersToContext(context, owner);
     context.systemChanged();
 }
@@ -94,9 +98,10 @@ const mlff_model_info& MLFFForceImpl::getInfo() const {
     return *mlff_model_get_info(fixed.models[0].get());
 }
 
-// OpenMM's own check that positions have been set; computes nothing.
-static void checkPositions(ContextImpl& context) {
+// OpenMM's own check that positions have been set, which computes nothing, and that of the box.
+void MLFFForceImpl::checkContext(ContextImpl& context) {
     context.calcForcesAndEnergy(false, false, 0);
+    boxCheck.judge(context, false);
 }
 
 namespace {
@@ -124,7 +129,7 @@ void MLFFForceImpl::getAtomCharges(ContextImpl& context, vector<double>& charges
     if (!getInfo().has_charges)
         fail("getAtomCharges(): the ", getInfo().display_name, " model ", fixed.modelFile,
              " computes no charges");
-    checkPositions(context);
+    checkContext(context);
     Interruptible(getKernel(), interruption)->getAtomCharges(context, charges);
 }
 
@@ -132,7 +137,7 @@ map<string, double> MLFFForceImpl::getEnergyComponents(ContextImpl& context,
                                                        MLFFInterruption* interruption) {
     static const char* const names[MLFF_N_COMPONENTS] = {
         "network", "elements", "coulomb_short_range", "coulomb", "dispersion"};
-    checkPositions(context);
+    checkContext(context);
     vector<double> values;
     Interruptible(getKernel(), interruption)->getEnergyComponents(context, values);
     map<string, double> components;
@@ -147,13 +152,13 @@ void MLFFForceImpl::getEnsembleDeviation(ContextImpl& context, double& energy, d
     if (fixed.models.size() < 2)
         fail("getEnsembleDeviation(): the force has one model, whose deviation from itself says "
              "nothing: add others by addEnsembleMember()");
-    checkPositions(context);
+    checkContext(context);
     Interruptible(getKernel(), interruption)->getEnsembleDeviation(context, energy, force);
 }
 
 void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian,
                                    MLFFInterruption* interruption) {
-    checkPositions(context);
+    checkContext(context);
     Interruptible(getKernel(), interruption)->computeHessian(context, hessian);
 }
 
@@ -424,6 +429,7 @@ MLFFForceImpl::Fixed MLFFForceImpl::readFixed() const {
     now.matrixPrecision = owner.getMatrixPrecision();
     now.useDeviceGraph = owner.getUseDeviceGraph();
     now.checkGeometry = owner.getCheckGeometry();
+    owner.getIntendedBoxVectors(now.intendedBox[0], now.intendedBox[1], now.intendedBox[2]);
     return now;
 }
 
@@ -479,4 +485,6 @@ void MLFFForceImpl::checkUnchanged() const {
              "a device graph has changed", remedy);
     if (now.checkGeometry != fixed.checkGeometry)
         fail(method, "the check of the geometry has changed", remedy);
+    if (!std::equal(now.intendedBox, now.intendedBox+3, fixed.intendedBox))
+        fail(method, "the intended box has changed", remedy);
 }

@@ -1,5 +1,7 @@
 #include "CommonGeometry.h"
 #include "atoms.cc.h"
+#include "internal/MLFFException.h"
+#include "mlff_box.h"
 #include "pairs.cc.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
@@ -386,7 +388,22 @@ void CommonGeometry::createListKernels(ComputeProgram program) {
 
 // ------------------------------------------------------------------------------- update
 
-// Cells of at least half the message range, few enough to count them, and how far pairs reach.
+// The engine's judgement of a new box, before lists are made for it.
+void CommonGeometry::judgeBox() const {
+    double cell[3][3];
+    for (int a = 0; a < 3; a++)
+        for (int x = 0; x < 3; x++)
+            cell[a][x] = ANGSTROM_PER_NM*atoms.box[a][x];
+    mlff_error err;
+    mlff_box measured;
+    checkMLFFStatus(mlff_box_measure(cell, &measured, &err), err);
+    for (const auto& list : skinLists)
+        if (list)
+            checkMLFFStatus(mlff_box_check_pairs(&measured, atoms.largestRegion,
+                                                 ANGSTROM_PER_NM*(list->range+SKIN), &err), err);
+}
+
+// Cells of at least half the message range, not more than rows, and how far pairs reach.
 void CommonGeometry::chooseCells(SkinList& list) {
     const Vec3 *box = atoms.box;
     int* count[3] = {&numCells.x, &numCells.y, &numCells.z};
@@ -396,21 +413,22 @@ void CommonGeometry::chooseCells(SkinList& list) {
     double size = (messageRange/ANGSTROM_PER_NM+SKIN)/2;
     if (cells)  // a cell holds some atoms
         size = std::max(size, std::cbrt(4*volume/atoms.numAtoms));
+    double width[3];
     for (int a = 0; a < 3; a++) {
         *count[a] = 1;
         *reach[a] = 0;
-        if (!atoms.periodic)
-            continue;
-        const double width = volume/std::sqrt(normal[a].dot(normal[a]));
+        width[a] = volume/std::sqrt(normal[a].dot(normal[a]));
         if (cells)
-            *count[a] = std::max(1, (int) (width/size));
-        *reach[a] = (int) std::ceil((list.range+SKIN)/width*(*count[a])-1e-9);
-        // without cells an atom may stand anywhere in the box
-        if (*reach[a] > 500)
-            throw OpenMMException("MLFFForce: the periodic box is only "+std::to_string(width)+
-                                  " nm wide: too narrow for a range of "+
-                                  std::to_string(list.range)+" nm");
+            *count[a] = (int) std::min(std::max(1.0, width[a]/size), (double) atoms.numAtoms);
     }
+    // a long, narrow box: its arrays have room for as many cells as rows
+    while ((double) *count[0]**count[1]**count[2] > atoms.numAtoms) {
+        int** longest = std::max_element(count, count+3, [](int* a, int* b) { return *a < *b; });
+        **longest = (**longest+1)/2;
+    }
+    // without cells an atom may stand anywhere in the box
+    for (int a = 0; a < 3 && atoms.periodic; a++)
+        *reach[a] = (int) std::ceil((list.range+SKIN)/width[a]*(*count[a])-1e-9);
 }
 
 // The frame of support.cc, if it is another than the device has.
@@ -478,12 +496,14 @@ bool CommonGeometry::begin(double longRange, double scale) {
     if (atoms.numAtoms == 0)
         return false;
     readOldStatus();
-    for (int k = 0; k < 3; k++) {
-        rebuild |= (lists && atoms.box[k] != lastBox[k]);
-        lastBox[k] = atoms.box[k];
-    }
     if (skinLists[1])
         skinLists[1]->range = longRange/ANGSTROM_PER_NM;
+    if (!std::equal(lastBox, lastBox+3, atoms.box)) {
+        if (atoms.periodic)
+            judgeBox();
+        rebuild |= lists;
+        std::copy(atoms.box, atoms.box+3, lastBox);
+    }
     this->scale = scale;
     setFrame();
     const bool sameStep = (cc.getStepCount() == lastStep);
@@ -587,7 +607,14 @@ bool CommonGeometry::enlarge(const int* words) {
 void CommonGeometry::fitCapacity(SkinList& list) {
     vector<int> counts;
     list.pairs.listCount.download(counts);
-    setCapacity(list, roundUp(1.3**std::max_element(counts.begin(), counts.end())+4));
+    const auto longest = std::max_element(counts.begin(), counts.end());
+    if (atoms.periodic && *longest > MLFF_BOX_MOST_PAIRS) {
+        const int at = longest-counts.begin();
+        mlff_error err;
+        checkMLFFStatus(mlff_box_fail_crowded(std::find(row.begin(), row.end(), at)-row.begin(),
+                                              ANGSTROM_PER_NM*list.range, &err), err);
+    }
+    setCapacity(list, roundUp(1.3**longest+4));
 }
 
 void CommonGeometry::setCapacity(SkinList& list, int capacity) {

@@ -126,6 +126,7 @@ private:
     void createListKernels(ComputeProgram program);
     void createKernels();
     void addParticles(ComputeKernel kernel);
+    void judgeBox() const;
     void chooseCells(SkinList& list);
     void setFrame();
     void setCapacity(SkinList& list, int capacity);

@@ -36,6 +36,7 @@ using std::to_string;
  *        <Atoms> <Atom particle=... atomicNumber=... region=.../> ... </Atoms>
  *        <Bonds> <Bond particle1=... particle2=.../> ... </Bonds>
  *        <EnergyParameterDerivatives> <Parameter name=.../> </EnergyParameterDerivatives>
+ *        <IntendedBox> <A x=... y=... z=.../> <B .../> <C .../> </IntendedBox>    (if one is known)
  *    </Force>
  * </pre></tt>
  *
@@ -54,6 +55,8 @@ private:
     static void loadModel(const SerializationNode& node, std::unique_ptr<MLFFForce>& force);
     static void saveLongRange(const MLFFForce& force, SerializationNode& node);
     static void loadLongRange(const SerializationNode& node, MLFFForce& force);
+    static void saveIntendedBox(const MLFFForce& force, SerializationNode& node);
+    static void loadIntendedBox(const SerializationNode& node, MLFFForce& force);
     static void saveExecution(const MLFFForce& force, SerializationNode& node);
     static void loadExecution(const SerializationNode& node, MLFFForce& force);
 };
@@ -252,6 +255,28 @@ void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& for
     force.checkGeometry = node.getBoolProperty("checkGeometry", true);
 }
 
+static const char* const BOX_VECTORS[3] = {"A", "B", "C"};
+
+void MLFFForceProxy::saveIntendedBox(const MLFFForce& force, SerializationNode& node) {
+    const Vec3* box = force.intendedBox;
+    if (box[0] == Vec3() && box[1] == Vec3() && box[2] == Vec3())
+        return;
+    SerializationNode& child = node.createChildNode("IntendedBox");
+    for (int a = 0; a < 3; a++)
+        child.createChildNode(BOX_VECTORS[a]).setDoubleProperty("x", box[a][0])
+            .setDoubleProperty("y", box[a][1]).setDoubleProperty("z", box[a][2]);
+}
+
+void MLFFForceProxy::loadIntendedBox(const SerializationNode& node, MLFFForce& force) {
+    for (const SerializationNode& child : node.getChildren())
+        if (child.getName() == "IntendedBox")
+            for (int a = 0; a < 3; a++) {
+                const SerializationNode& v = child.getChildNode(BOX_VECTORS[a]);
+                force.intendedBox[a] = Vec3(v.getDoubleProperty("x"), v.getDoubleProperty("y"),
+                                            v.getDoubleProperty("z"));
+            }
+}
+
 void MLFFForceProxy::serialize(const void* object, SerializationNode& node) const {
     const MLFFForce& force = *static_cast<const MLFFForce*>(object);
     node.setIntProperty("version", VERSION);
@@ -263,6 +288,7 @@ void MLFFForceProxy::serialize(const void* object, SerializationNode& node) cons
     node.setDoubleProperty("scaleParameterDefaultValue", force.scaleDefault);
     saveLongRange(force, node);
     saveExecution(force, node);
+    saveIntendedBox(force, node);
     saveModel(force, 0, node.createChildNode("Model"));
     SerializationNode& members = node.createChildNode("EnsembleMembers");
     for (int k = 1; k < force.getNumEnsembleMembers(); k++)
@@ -307,6 +333,7 @@ void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
     force->scaleDefault = node.getDoubleProperty("scaleParameterDefaultValue");
     loadLongRange(node, *force);
     loadExecution(node, *force);
+    loadIntendedBox(node, *force);
 
     force->regions.clear();
     for (const auto& region : node.getChildNode("Regions").getChildren())

@@ -236,6 +236,158 @@ static void testBoxChange() {
     checkGolden(g, simulation.evaluate(), "box restored");
 }
 
+static void setCube(Context& context, double a, double b, double c) {
+    context.setPeriodicBoxVectors(Vec3(a, 0, 0), Vec3(0, b, 0), Vec3(0, 0, c));
+}
+
+// Boxes that cannot be meant are refused before anything is made of them, to every question and in
+// a step, and the Context is usable afterwards.
+static void testAbsurdBoxes() {
+    const Golden g = testData("student-16x2.box_triclinic");
+    System system;
+    addParticles(system, g);
+    auto* force = makeForce(g);
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    Context& context = simulation.context;
+    const double before = simulation.energy();
+    setCube(context, 0.1, 0.1, 0.1);
+    CHECK_THROWS("dummy CRYST1", simulation.energy());
+    CHECK_THROWS("dummy CRYST1", simulation.energy());
+    CHECK_THROWS("setCheckGeometry(false)", simulation.integrator.step(1));
+    vector<double> hessian;
+    CHECK_THROWS("dummy CRYST1", force->computeHessian(context, hessian));
+    CHECK_THROWS("dummy CRYST1", force->getEnergyComponents(context));
+    for (double edge : {0.09, 0.01, 1e-3, 1e-50, 1e-100}) {
+        setCube(context, edge, edge, edge);
+        CHECK_THROWS("from its own periodic image", simulation.energy());
+        setCube(context, 1, 1, edge);
+        CHECK_THROWS("from its own periodic image", simulation.energy());
+    }
+    for (double edge : {1e-110, 1e110}) {
+        setCube(context, edge, edge, edge);
+        CHECK_THROWS("do not lie in a plane", simulation.energy());
+    }
+    context.setPeriodicBoxVectors(Vec3(1, 0, 0), Vec3(0.5, 1e-3, 0), Vec3(0, 0, 1));  // reduced
+    CHECK_THROWS("from its own periodic image", simulation.energy());
+    const double edge = 0.1*std::cbrt(0.98*system.getNumParticles());
+    setCube(context, edge, edge, edge);
+    CHECK_THROWS("0.98 A^3 per atom: expected at least 1", simulation.energy());
+    setCube(context, 2, 2, 2);  // no default any more
+    CHECK(std::isfinite(simulation.energy()));
+    context.setPeriodicBoxVectors(g.box[0], g.box[1], g.box[2]);
+    CHECK_NEAR(before, simulation.energy(), energyTolerance(g.size()));
+    simulation.integrator.step(1);
+}
+
+// Who insists gets what can be computed, and an error for the rest.
+static void testInsistedBoxes() {
+    const Golden g = testData("single-layer-7x1.self_images");
+    System system;
+    addParticles(system, g);
+    auto* force = makeForce(g);
+    force->setCheckGeometry(false);
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    checkGolden(g, simulation.evaluate(), "insisted");
+    setCube(simulation.context, 0.1, 0.3, 0.3);
+    CHECK(std::isfinite(simulation.energy()));
+    setCube(simulation.context, 0.005, 0.005, 0.005);
+    CHECK_THROWS("pairs per atom within", simulation.energy());
+    setCube(simulation.context, 0.3, 0.3, 1e-4);
+    CHECK_THROWS("periodic cells, which are 0.001 A wide", simulation.energy());
+    setCube(simulation.context, 1e-100, 1e-100, 1e-100);
+    CHECK_THROWS("periodic cells, which are 1e-99 A wide", simulation.energy());
+    simulation.context.setPeriodicBoxVectors(g.box[0], g.box[1], g.box[2]);
+    checkGolden(g, simulation.evaluate(), "insisted, and back");
+}
+
+// More atoms than a brute search takes, in a long and narrow box: the answer of the same atoms in
+// a short one, repeated.
+static void testLongNarrowBox() {
+    const Golden g = testData("student-16x2.box_triclinic");
+    const int copies = 260/g.size()+1;
+    const double length = 0.9, far = 4000;  // nm
+    System system;
+    auto* force = new MLFFForce(findModel(g.model));
+    vector<Vec3> positions;
+    for (int k = 0; k < copies; k++)
+        for (int i = 0; i < g.size(); i++) {
+            force->addAtom(system.addParticle(12), g.numbers[i]);
+            positions.push_back(g.positions[i]+Vec3(0, 0, k*far/copies));
+        }
+    force->setUsesPeriodicBoundaryConditions(true);
+    system.setDefaultPeriodicBoxVectors(Vec3(length, 0, 0), Vec3(0, length, 0), Vec3(0, 0, far));
+    system.addForce(force);
+    System one;
+    addParticles(one, g);
+    one.addForce(makeForce(g));
+    Simulation many(system, positions), single(one, g.positions);
+    single.context.setPeriodicBoxVectors(Vec3(length, 0, 0), Vec3(0, length, 0), Vec3(0, 0, 10));
+    const State a = many.evaluate(), b = single.evaluate();
+    CHECK_NEAR(copies*b.getPotentialEnergy(), a.getPotentialEnergy(),
+               energyTolerance(system.getNumParticles()));
+    for (int i = 0; i < g.size(); i++)
+        CHECK_NEAR(0, norm(a.getForces()[i]-b.getForces()[i]),
+                   forceTolerance(largest(b.getForces())));
+}
+
+// OpenMM's default box that nobody has set, and what shows that it is meant.
+static void testDefaultBox() {
+    const char* const unset = "OpenMM's default box of 2 x 2 x 2 nm, which nobody seems to have set";
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const auto make = [&](System& system, bool bonds) {
+        for (int z : g.numbers)
+            system.addParticle(massOf(z));
+        auto* force = makeForce(g, 0, bonds);
+        force->setUsesPeriodicBoundaryConditions(true);
+        system.addForce(force);
+        return force;
+    };
+    System loose;
+    make(loose, false);
+    Simulation a(loose, g.positions);
+    CHECK_THROWS(unset, a.energy());
+    CHECK_THROWS(unset, a.integrator.step(1));
+    setCube(a.context, 3, 3, 3);
+    checkGolden(g, a.evaluate(), "a box set late");
+    setCube(a.context, 2, 2, 2);
+    checkGolden(g, a.evaluate(), "the same box, on purpose");
+
+    System insisted;
+    make(insisted, false)->setCheckGeometry(false);
+    checkGolden(g, Simulation(insisted, g.positions).evaluate(), "insisted");
+    System intended;
+    make(intended, false)->setIntendedBoxVectors(Vec3(2, 0, 0), Vec3(0, 2, 0), Vec3(0, 0, 2));
+    checkGolden(g, Simulation(intended, g.positions).evaluate(), "intended");
+    System other;
+    make(other, true)->setIntendedBoxVectors(Vec3(3, 0, 0), Vec3(0, 3, 0), Vec3(0, 0, 3.5));
+    Simulation b(other, g.positions);
+    CHECK_THROWS("but this force was made for a box of 3 x 3 x 3.5 nm", b.energy());
+    setCube(b.context, 4, 4, 4);
+    checkGolden(g, b.evaluate(), "any box that was set");
+
+    // one molecule that reaches no image has the same energy in any box
+    System whole;
+    make(whole, true);
+    Simulation c(whole, g.positions);
+    checkGolden(g, c.evaluate(), "one molecule");
+    vector<Vec3> stretched(g.positions);
+    stretched[0][0] += 1.6;
+    c.context.setPositions(stretched);
+    CHECK_THROWS(unset, c.energy());
+
+    System filled;
+    make(filled, false);
+    auto* gas = new NonbondedForce();
+    gas->setNonbondedMethod(NonbondedForce::CutoffPeriodic);
+    gas->setCutoffDistance(0.9);
+    for (int i = 0; i < g.size(); i++)
+        gas->addParticle(0, 0.1, 0);
+    filled.addForce(gas);
+    CHECK(std::isfinite(Simulation(filled, g.positions).energy()));
+}
+
 // ----------------------------------------------------------- regions, factors, groups
 
 // Regions do not see each other, even if they lie on top of each other.
@@ -645,6 +797,10 @@ static int runPlatformTests() {
     RUN(testWrappedRegion);
     RUN(testLongRegion);
     RUN(testBoxChange);
+    RUN(testAbsurdBoxes);
+    RUN(testInsistedBoxes);
+    RUN(testLongNarrowBox);
+    RUN(testDefaultBox);
     RUN(testRegions);
     RUN(testScaleParameter);
     RUN(testScaleZeroSkips);

@@ -573,6 +573,9 @@ static void testFixedByContext() {
     CHECK_THROWS("the check of the geometry has changed",
                  c.force->updateParametersInContext(context));
     c.force->setCheckGeometry(true);
+    c.force->setIntendedBoxVectors(Vec3(3, 0, 0), Vec3(0, 3, 0), Vec3(0, 0, 3));
+    CHECK_THROWS("the intended box has changed", c.force->updateParametersInContext(context));
+    c.force->setIntendedBoxVectors(Vec3(), Vec3(), Vec3());
     c.force->updateParametersInContext(context);
     c.force->addEnsembleMember(bundledModel());
     CHECK_THROWS("the ensemble has changed from 1 to 2 members",

@@ -46,6 +46,7 @@ static MLFFForce* makeSpecialForce(const Golden& g) {
     force->setEnergyFactor(-0.1);
     force->addRegion(0, 1);
     force->setAtomParameters(0, 0, g.numbers[0], 0);
+    force->setIntendedBoxVectors(Vec3(2, 0, 0), Vec3(0, 2, 0), Vec3(0, 0, 2));
     return force;
 }
 
@@ -67,6 +68,7 @@ static MLFFForce* makeSpecialCharges(const Golden& g) {
     force->setMatrixPrecision(MLFFForce::TF32);
     force->setUseDeviceGraph(false);
     force->setCheckGeometry(false);
+    force->setIntendedBoxVectors(Vec3(1.0/3, 0, 0), Vec3(-0.1, 2.0/3, 0), Vec3(1e-300, 0.3, 7));
     return force;
 }
 
@@ -91,6 +93,10 @@ static void checkSameForce(const MLFFForce& a, const MLFFForce& b) {
     CHECK(a.getMatrixPrecision() == b.getMatrixPrecision());
     CHECK(a.getUseDeviceGraph() == b.getUseDeviceGraph());
     CHECK(a.getCheckGeometry() == b.getCheckGeometry());
+    Vec3 boxes[2][3];
+    a.getIntendedBoxVectors(boxes[0][0], boxes[0][1], boxes[0][2]);
+    b.getIntendedBoxVectors(boxes[1][0], boxes[1][1], boxes[1][2]);
+    CHECK(std::equal(boxes[0], boxes[0]+3, boxes[1]));
     CHECK(a.getNumEnsembleMembers() == b.getNumEnsembleMembers());
     for (int k = 0; k < a.getNumEnsembleMembers() && k < b.getNumEnsembleMembers(); k++) {
         CHECK(a.getEnsembleMemberFile(k) == b.getEnsembleMemberFile(k));

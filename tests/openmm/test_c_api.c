@@ -236,6 +236,17 @@ static void test_execution_settings(void) {
     CHECK(OpenMM_MLFFForce_getCheckGeometry(force) == 1);
     CHECK_ZERO(OpenMM_MLFFForce_setCheckGeometry(force, OpenMM_False));
     CHECK(OpenMM_MLFFForce_getCheckGeometry(force) == 0);
+    OpenMM_Vec3 a = {9, 9, 9}, b = a, c = a;
+    CHECK_ZERO(OpenMM_MLFFForce_getIntendedBoxVectors(force, &a, &b, &c));
+    CHECK(a.x == 0 && b.y == 0 && c.z == 0);
+    a = (OpenMM_Vec3){3, 0, 0}, b = (OpenMM_Vec3){1, 4, 0}, c = (OpenMM_Vec3){-1, 2, 5};
+    CHECK_ZERO(OpenMM_MLFFForce_setIntendedBoxVectors(force, &a, &b, &c));
+    OpenMM_Vec3 now[3];
+    CHECK_ZERO(OpenMM_MLFFForce_getIntendedBoxVectors(force, now, now + 1, now + 2));
+    CHECK(now[0].x == 3 && now[1].x == 1 && now[1].y == 4 && now[2].y == 2 && now[2].z == 5);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_setIntendedBoxVectors(force, &a, NULL, &c) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getIntendedBoxVectors(force, &a, &b, NULL) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getIntendedBoxVectors(NULL, &a, &b, &c) == -1);
     OpenMM_MLFFForce_destroy(force);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_setEvaluationMode(NULL, 0) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getEvaluationMode(NULL) == -1);

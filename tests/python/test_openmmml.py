@@ -4,7 +4,7 @@ import openmm
 import pytest
 from conftest import DATA, EXAMPLES
 from openmm import app, unit
-from openmmmlff import MLFFForce, createMixedSystem
+from openmmmlff import MLFFForce, createMixedSystem, createSystem
 
 MLPotential = pytest.importorskip("openmmml").MLPotential
 
@@ -44,6 +44,22 @@ def test_create_system(peptide):
         expected.addParticle(1.0)
     expected.addForce(MLFFForce.fromTopology("painn-hcno", peptide.topology))
     assert energyOf(system, peptide.positions) == energyOf(expected, peptide.positions)
+
+
+def test_box(peptide):
+    """openmmml gives the System the Topology's box; one it cannot mean is refused."""
+    topology = app.PDBFile(str(EXAMPLES/"alanine_dipeptide.pdb")).topology
+    topology.setPeriodicBoxVectors(3*np.eye(3)*unit.nanometer)
+    potential = MLPotential("mlff", modelPath="painn-hcno")
+    system = potential.createSystem(topology)
+    assert MLFFForce.cast(system.getForce(0)).usesPeriodicBoundaryConditions()
+    expected = createSystem(topology, "painn-hcno")
+    assert system.getDefaultPeriodicBoxVectors() == expected.getDefaultPeriodicBoxVectors()
+    assert energyOf(system, peptide.positions) == energyOf(expected, peptide.positions)
+    topology.setPeriodicBoxVectors(0.1*np.eye(3)*unit.nanometer)
+    with pytest.raises(ValueError, match="dummy CRYST1"):
+        potential.createSystem(topology)
+    assert energyOf(potential.createSystem(topology, periodic=False), peptide.positions) < 0
 
 
 def test_mixed_system_equals_ours(solution):

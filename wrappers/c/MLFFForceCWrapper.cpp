@@ -484,6 +484,24 @@ int OpenMM_MLFFForce_getCheckGeometry(const OpenMM_MLFFForce* target) {
     return guarded(-1, [&] { return (int) cpp(target).getCheckGeometry(); });
 }
 
+int OpenMM_MLFFForce_setIntendedBoxVectors(OpenMM_MLFFForce* target, const OpenMM_Vec3* a,
+                                           const OpenMM_Vec3* b, const OpenMM_Vec3* c) {
+    return guardedCode([&] { cpp(target).setIntendedBoxVectors(cpp(a), cpp(b), cpp(c)); });
+}
+
+int OpenMM_MLFFForce_getIntendedBoxVectors(const OpenMM_MLFFForce* target, OpenMM_Vec3* a,
+                                           OpenMM_Vec3* b, OpenMM_Vec3* c) {
+    return guardedCode([&] {
+        Vec3 box[3];
+        cpp(target).getIntendedBoxVectors(box[0], box[1], box[2]);
+        OpenMM_Vec3* out[3] = {a, b, c};
+        for (OpenMM_Vec3* v : out)
+            notNull(v, "a box vector");
+        for (int k = 0; k < 3; k++)
+            *out[k] = {box[k][0], box[k][1], box[k][2]};
+    });
+}
+
 int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce* target, OpenMM_Context* context) {
     return guardedCode([&] { cpp(target).updateParametersInContext(cpp(context)); });
 }

@@ -235,6 +235,16 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_setUseDeviceGraph(OpenMM_MLFFForce *targe
                                                          OpenMM_Boolean use);
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_getUseDeviceGraph(const OpenMM_MLFFForce *target);
 
+/* The box that the System is meant to have, nm; all zero (the default): not known. Sets no box: an
+   evaluation in OpenMM's default box while another one is intended is an error. 0 or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setIntendedBoxVectors(OpenMM_MLFFForce *target,
+                                                             const OpenMM_Vec3 *a,
+                                                             const OpenMM_Vec3 *b,
+                                                             const OpenMM_Vec3 *c);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getIntendedBoxVectors(const OpenMM_MLFFForce *target,
+                                                             OpenMM_Vec3 *a, OpenMM_Vec3 *b,
+                                                             OpenMM_Vec3 *c);
+
 /* Whether boxes and positions that no model was made for are refused (default: yes). */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCheckGeometry(OpenMM_MLFFForce *target,
                                                         OpenMM_Boolean check);

@@ -14,6 +14,7 @@
 %{
 #include "MLFFForce.h"
 #include "mlff.h"
+#include "mlff_box.h"
 #include "OpenMM.h"
 #include "OpenMMAmoeba.h"
 #include "OpenMMDrude.h"
@@ -24,6 +25,7 @@
 #include <climits>
 #include <memory>
 #include <sstream>
+using OpenMM::Vec3;  // as OpenMM's typemaps spell it
 %}
 
 %pythonbegin %{
@@ -328,6 +330,8 @@ bool toBool(PyObject* value, const char* method, const char* argument, bool& res
 %pythonappend OpenMM::MLFFForce::getBondParameters %{
         val = tuple(val)
 %}
+// Three vectors in, three vectors out.
+%ignore OpenMM::MLFFForce::getIntendedBoxVectors;
 
 // What these return in Python; the header speaks of output arguments.
 %feature("docstring") OpenMM::MLFFForce::getAtomCharges "
@@ -377,6 +381,13 @@ openmmmlff.vibrationalWavenumbers().
 :param context: the Context
 :rtype: Quantity
 :return: a symmetric numpy array [3n][3n] in kJ/mol/nm^2, in the order of addAtom(), x y z of each
+"
+
+%feature("docstring") OpenMM::MLFFForce::_getIntendedBox "
+Get which periodic box the System is meant to have.
+
+:rtype: list
+:return: nine numbers in nm, the vectors one after the other; all zero: no box is known
 "
 
 %pythonprepend OpenMM::MLFFForce::setCoulombMethod %{
@@ -493,6 +504,31 @@ openmmmlff.vibrationalWavenumbers().
         return new OpenMM::MLFFForce(*self);
     }
 
+    // [9] nm, see getIntendedBoxVectors() below
+    PyObject* _getIntendedBox() const {
+        OpenMM::Vec3 box[3];
+        self->getIntendedBoxVectors(box[0], box[1], box[2]);
+        PyObject* values = PyList_New(9);
+        for (int k = 0; values != NULL && k < 9; k++)
+            PyList_SET_ITEM(values, k, PyFloat_FromDouble(box[k/3][k%3]));
+        return values;
+    }
+
+    // What is wrong with these box vectors for any number of atoms; "" if nothing is.
+    static std::string _whyNoBox(const Vec3& a, const Vec3& b, const Vec3& c) {
+        const OpenMM::Vec3 box[3] = {a, b, c};
+        double cell[3][3];
+        for (int k = 0; k < 9; k++)
+            cell[k/3][k%3] = 10*box[k/3][k%3];
+        mlff_error err;
+        mlff_box measured;
+        if (mlff_box_measure(cell, &measured, &err) != MLFF_OK)
+            return err.message;
+        if (mlff_box_is_dummy(cell) && mlff_box_check_meant(cell, 1, &err) != MLFF_OK)
+            return err.message;
+        return "";
+    }
+
     // What openmmmlff.modelInfo() returns; lengths in angstrom.
     PyObject* _modelInfo() const {
         const mlff_model_info* info = mlff_model_get_info(&self->getModel());
@@ -528,7 +564,9 @@ openmmmlff.vibrationalWavenumbers().
         :type periodic: bool, optional
         :param periodic: whether the network sees the periodic images of its atoms. None: yes if
             it describes all atoms of a Topology that has a box; a part of the Topology is a
-            molecule as in vacuum
+            molecule as in vacuum. The box is the Context's: give the System the Topology's by
+            setDefaultPeriodicBoxVectors(), as openmmmlff.createSystem() does. An evaluation in
+            OpenMM's default box instead is an error
         :type coulomb: str or int, optional
         :param coulomb: how the charges of a model with charges interact: 'none', 'simple', 'dsf',
             'ewald', 'pme', or a constant such as MLFFForce.PME; None: as the model was published
@@ -538,6 +576,19 @@ openmmmlff.vibrationalWavenumbers().
         from openmmmlff.topology import forceFromTopology
         return forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic,
                                  coulomb)
+
+    def getIntendedBoxVectors(self):
+        r"""
+        Get which periodic box the System is meant to have; see setIntendedBoxVectors().
+
+        :rtype: Quantity or None
+        :return: three vectors in nm; None where no box is known
+        """
+        from openmm import Vec3
+        values = self._getIntendedBox()
+        if not any(values):
+            return None
+        return unit.Quantity([Vec3(*values[k:k+3]) for k in (0, 3, 6)], unit.nanometer)
 
     def __getstate__(self):
         from openmm import XmlSerializer

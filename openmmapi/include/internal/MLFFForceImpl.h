@@ -2,6 +2,7 @@
 #define OPENMM_MLFFFORCEIMPL_H_
 
 #include "MLFFForce.h"
+#include "internal/MLFFBoxCheck.h"
 #include "internal/MLFFModel.h"
 #include "openmm/Kernel.h"
 #include "openmm/internal/ForceImpl.h"
@@ -78,6 +79,7 @@ private:
         int denseThreshold;
         MLFFForce::MatrixPrecision matrixPrecision;
         bool useDeviceGraph, checkGeometry;
+        Vec3 intendedBox[3];
     };
     Fixed readFixed() const;
     void checkForce(const System& system) const;
@@ -92,9 +94,11 @@ private:
     void checkUnchanged() const;
     const mlff_model_info& getInfo() const;
     CalcMLFFForceKernel& getKernel();
+    void checkContext(ContextImpl& context);
     const MLFFForce& owner;                  // may be gone
     const Fixed fixed;
     Kernel kernel;
+    MLFFBoxCheck boxCheck;
     MLFFForce::CoulombMethod coulombMethod;  // never Default
     bool initialized;
     long long begunStep;                     // the last step that an integrator began; -1: none

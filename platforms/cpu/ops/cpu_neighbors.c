@@ -1,7 +1,7 @@
 #include "mlff_cpu_neighbors.h"
 
 #include "cpu_team.h"
-#include "mlff_internal.h"
+#include "mlff_box.h"
 #include "mlff_reference.h"
 
 #include <math.h>
@@ -112,17 +112,6 @@ static void nearest_image(const double cell[3][3], const double inverse[3][3], c
     }
 }
 
-static void invert(const double c[3][3], double inverse[3][3]) {
-    const double det = c[0][0] * (c[1][1] * c[2][2] - c[1][2] * c[2][1]) -
-                       c[0][1] * (c[1][0] * c[2][2] - c[1][2] * c[2][0]) +
-                       c[0][2] * (c[1][0] * c[2][1] - c[1][1] * c[2][0]);
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) {
-            const int r = (j + 1) % 3, s = (j + 2) % 3, t = (i + 1) % 3, u = (i + 2) % 3;
-            inverse[i][j] = (c[r][t] * c[s][u] - c[r][u] * c[s][t]) / det;
-        }
-}
-
 /* Search with the skin and remember what still_good() compares. */
 static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*position)[3],
                           const int *region, const double (*cell)[3], mlff_error *err) {
@@ -142,9 +131,9 @@ static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*posit
         MLFF_TRY(grow((void **) &list->wide_neighbor, &list->wide_capacity, n_pairs, sizeof(int),
                       err));
 
-    double inverse[3][3] = {{0}};
+    mlff_box box = {0};
     if (cell)
-        invert(cell, inverse);
+        MLFF_TRY(mlff_box_measure(cell, &box, err));
     for (int i = 0; i < n_atoms; i++)
         for (int e = list->found.first[i]; e < list->found.first[i + 1]; e++) {
             const double *xj = position[list->found.neighbor[e]];
@@ -152,7 +141,7 @@ static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*posit
             for (int d = 0; d < 3; d++)
                 w[d] = list->found.rij[e][d] - (xj[d] - position[i][d]);
             if (cell)
-                nearest_image(cell, inverse, w, list->offset[e]);
+                nearest_image(cell, (const double (*)[3]) box.inverse, w, list->offset[e]);
             else
                 memset(list->offset[e], 0, sizeof list->offset[e]);
         }

@@ -38,7 +38,7 @@ typedef struct ref_pair_list {
  *   cutoff     angstrom; pairs with 0 < d < cutoff; infinity: all pairs, open systems only
  *   list       in/out; buffers grow and stay
  *
- * Returns MLFF_OK, MLFF_ERROR_ARGUMENT, MLFF_ERROR_BOX (a cell without volume), MLFF_ERROR_NUMBER
+ * Returns MLFF_OK, MLFF_ERROR_ARGUMENT, MLFF_ERROR_BOX (mlff_box.h), MLFF_ERROR_NUMBER
  * (a position is not finite, two atoms of a region at the same place), MLFF_ERROR_MEMORY.
  */
 mlff_status ref_neighbors_build(int n_atoms, const double (*position)[3], const int *region,

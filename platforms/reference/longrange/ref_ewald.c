@@ -6,7 +6,10 @@
  */
 #include "ref_longrange_private.h"
 
+#include <limits.h>
 #include <math.h>
+
+enum { LARGEST_SUM = 1 << 26 };  // 2 GiB
 
 static const double pi = 3.14159265358979323846;
 
@@ -34,6 +37,19 @@ mlff_status ref_ewald_self(const ref_charges *s, const ref_reciprocal *r, double
     return MLFF_OK;
 }
 
+/* Integers m along each axis that the sphere k_cut needs; returns how many triples there are. */
+static double largest_waves(const ref_charges *s, const ref_reciprocal *r, int m_max[3]) {
+    double count = 1;
+    for (int d = 0; d < 3; d++) {
+        const double *a = s->graph->cell[d];
+        const double length = sqrt(a[0]*a[0] + a[1]*a[1] + a[2]*a[2]);
+        const double m = ceil(r->ewald.k_cut*length/(2*pi));  // k.a = 2 pi m
+        m_max[d] = (int) fmin(m, INT_MAX);
+        count *= 2*m + 1;
+    }
+    return count;
+}
+
 /* One of each pair k, -k in the smallest box of integer multiples that holds the sphere k_cut, with
    twice the weight; the published code's choice, its corners cost little and make the sum tighter.
    Returns their number; a first call with k = NULL counts. */
@@ -41,11 +57,7 @@ static size_t wave_vectors(const ref_charges *s, const ref_reciprocal *r, double
                            double *weight) {
     const mlff_ewald *e = &r->ewald;
     int m_max[3];
-    for (int d = 0; d < 3; d++) {
-        const double *a = s->graph->cell[d];
-        const double length = sqrt(a[0]*a[0] + a[1]*a[1] + a[2]*a[2]);
-        m_max[d] = (int) ceil(e->k_cut*length/(2*pi));  // k.a = 2 pi m
-    }
+    largest_waves(s, r, m_max);
     size_t n = 0;
     for (int m0 = 0; m0 <= m_max[0]; m0++)
         for (int m1 = m0 > 0 ? -m_max[1] : 0; m1 <= m_max[1]; m1++)
@@ -66,6 +78,12 @@ static size_t wave_vectors(const ref_charges *s, const ref_reciprocal *r, double
 static mlff_status make_vectors(const ref_charges *s, const ref_reciprocal *r,
                                 ref_longrange_work *w, size_t *n, mlff_error *err) {
     static const char what[] = "wave vectors";
+    int m_max[3];
+    const double count = largest_waves(s, r, m_max);
+    if (!(count <= LARGEST_SUM))
+        return mlff_fail(err, MLFF_ERROR_BOX, "Ewald's sum needs %.3g wave vectors in a cell of %g "
+                         "A^3, more than %d: choose a larger tolerance, PME or a less elongated "
+                         "cell", count, r->ewald.volume, LARGEST_SUM);
     *n = wave_vectors(s, r, NULL, NULL);
     MLFF_TRY(ref_longrange_room((void **) &w->k, &w->k_room, *n, sizeof *w->k, what, err));
     MLFF_TRY(ref_longrange_room((void **) &w->k_weight, &w->k_weight_room, *n,
@@ -118,7 +136,7 @@ static void atom_derivatives(const ref_charges *s, const ref_longrange_work *w, 
 mlff_status ref_ewald_reciprocal(const ref_charges *s, const ref_reciprocal *r,
                                  ref_longrange_work *w, double *energy, mlff_error *err) {
     const double c = 2*pi*s->ke/r->ewald.volume;
-    size_t n;
+    size_t n = 0;
     MLFF_TRY(make_vectors(s, r, w, &n, err));
     MLFF_TRY(structure_factors(s, r, w, n, err));
     for (size_t k = 0; k < n; k++) {

@@ -7,6 +7,7 @@
  * Small systems are searched atom by atom, large ones by bins of the cell: the list is the same.
  */
 #include "ref_neighbors.h"
+#include "mlff_box.h"
 #include "ref_ops.h"
 
 #include <limits.h>
@@ -22,9 +23,6 @@ static const double same_place = 1e-8;
 
 /* Atoms further outside than this number of cells have lost the digits behind the point. */
 static const double farthest_cell = 1e8;
-
-/* A cutoff of more cells than this would find more pairs than a list can hold. */
-static const double longest_reach = 1e3;
 
 /* One neighbor of the row that is being searched. */
 typedef struct candidate {
@@ -64,17 +62,28 @@ static double dot(const double a[3], const double b[3]) {
     return a[0]*b[0] + a[1]*b[1] + a[2]*b[2];
 }
 
-static mlff_status set_cell(search *s, const double (*cell)[3], mlff_error *err) {
-    double height[3];
-    MLFF_TRY(ref_cell_inverse(cell, s->inverse, height, err));
-    memcpy(s->cell, cell, sizeof s->cell);
-    for (int a = 0; a < 3; a++) {
-        s->reach[a] = s->cutoff/height[a];
-        if (s->reach[a] > longest_reach)
-            return mlff_fail(err, MLFF_ERROR_BOX, "the cutoff of %g A reaches over %g periodic "
-                             "cells: expected at most %g; is the cell given in angstrom?",
-                             s->cutoff, s->reach[a], longest_reach);
+/* Atoms of the largest region; regions whose numbers differ by a multiple of n_atoms count as one. */
+static int largest_region(const search *s) {
+    if (!s->region || s->n_atoms == 0)
+        return s->n_atoms;
+    int *count = s->scratch->next, largest = 0;
+    memset(count, 0, (size_t)s->n_atoms*sizeof *count);
+    for (int i = 0; i < s->n_atoms; i++) {
+        const int n = ++count[(unsigned)s->region[i] % (unsigned)s->n_atoms];
+        largest = n > largest ? n : largest;
     }
+    return largest;
+}
+
+/* Measure the cell and judge it, before memory for its pairs is taken. */
+static mlff_status set_cell(search *s, const double (*cell)[3], mlff_error *err) {
+    mlff_box box;
+    MLFF_TRY(mlff_box_measure(cell, &box, err));
+    MLFF_TRY(mlff_box_check_pairs(&box, largest_region(s), s->cutoff, err));
+    memcpy(s->cell, cell, sizeof s->cell);
+    memcpy(s->inverse, box.inverse, sizeof s->inverse);
+    for (int a = 0; a < 3; a++)
+        s->reach[a] = s->cutoff/box.width[a];
     return MLFF_OK;
 }
 
@@ -135,6 +144,9 @@ static mlff_status consider(search *s, int i, int j, int n_a, int n_b, int n_c, 
         return mlff_fail(err, MLFF_ERROR_NUMBER, "atoms %d and %d are at the same place, (%g, %g, "
                          "%g) A", i < j ? i : j, i < j ? j : i, x_i[0], x_i[1], x_i[2]);
 
+    /* atoms that are crowded into a part of their cell */
+    if (s->periodic && s->n_row == MLFF_BOX_MOST_PAIRS)
+        return mlff_box_fail_crowded(i, s->cutoff, err);
     ref_neighbor_scratch *scratch = s->scratch;
     if ((size_t)s->n_row == scratch->row_capacity) {
         const size_t capacity = 2*scratch->row_capacity + 64;

@@ -2,6 +2,7 @@
 
 MLFFForce               the force; see help(MLFFForce)
 MLFFForce.fromTopology  the force for all or some atoms of a Topology
+createSystem            a System in which the network describes every atom
 createMixedSystem       a System in which the network describes some molecules and a force field
                         the rest
 vibrationalWavenumbers  from the second derivatives that MLFFForce.computeHessian() gives
@@ -23,9 +24,11 @@ from openmmmlff import _built, _recognition
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.mixed import createMixedSystem
 from openmmmlff.models import knownModels, modelInfo
+from openmmmlff.system import createSystem
 from openmmmlff.vibrations import vibrationalWavenumbers
 
-__all__ = ["MLFFForce", "createMixedSystem", "knownModels", "modelInfo", "vibrationalWavenumbers"]
+__all__ = ["MLFFForce", "createMixedSystem", "createSystem", "knownModels", "modelInfo",
+           "vibrationalWavenumbers"]
 
 __version__: str = _built.VERSION
 

@@ -16,7 +16,7 @@ from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
 from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator, platformReport
 from openmmmlff.extxyz import readFrames
-from openmmmlff.models import addChargeOptions, hasCoulomb, hasDispersion
+from openmmmlff.models import addChargeOptions, addGeometryOption, hasCoulomb, hasDispersion
 from openmmmlff.vibrations import vibrationalWavenumbers
 
 # What users are told in one line; anything else is a defect and shows its traceback.
@@ -79,6 +79,7 @@ def _parser():
     add("--platform", default="Reference", metavar="P", help="OpenMM platform (default: Reference)")
     add("--precision", choices=["single", "mixed", "double"],
         help="where the platform has a choice")
+    addGeometryOption(add)
     add("--hessian", action="store_true",
         help="second derivatives too; the table has the wavenumbers of the vibrations")
     add("--json", metavar="FILE", help="write the results to FILE ('-': stdout), no table")
@@ -133,7 +134,8 @@ def _evaluate(args):
     if args.charge is not None and not np.isfinite(args.charge):
         raise EvaluationError(f"--charge {args.charge}: expected a finite number")
     evaluator = Evaluator([args.model, *args.members], args.charge, args.periodic, args.platform,
-                          args.precision, args.coulomb, not args.no_dispersion, args.hessian)
+                          args.precision, args.coulomb, not args.no_dispersion, args.hessian,
+                          not args.no_geometry_check)
     _refuseWithoutEffect(args, evaluator)
     if args.json and args.json != "-":
         _checkWritable(args.json)

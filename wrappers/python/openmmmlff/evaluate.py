@@ -34,14 +34,16 @@ class Evaluator:
     coulomb      name of a Coulomb method; None: the model's default
     dispersion   False: without the model's dispersion term
     hessian      True: second derivatives too
+    geometry     False: boxes that cannot be meant are not refused
     """
 
     def __init__(self, models, charge=None, periodic=False, platform="Reference", precision=None,
-                 coulomb=None, dispersion=True, hessian=False):
+                 coulomb=None, dispersion=True, hessian=False, geometry=True):
         self.paths = [path for model in models for path in modelPaths(model)]
         self.force = MLFFForce(self.paths)
         self.force.setCoulombMethod(coulomb)
         self.force.setUseDispersion(dispersion)
+        self.force.setCheckGeometry(geometry)
         self.coulomb = coulomb
         self.charge = charge
         self.periodic = periodic
@@ -59,7 +61,7 @@ class Evaluator:
         positions = 0.1*frame.positions
         if rotation is not None:
             positions = positions @ rotation.T
-        self._prepare(frame, box is not None)
+        self._prepare(frame, box)
         context, force = self._context, self._inContext
         if box is not None:
             context.setPeriodicBoxVectors(*box)
@@ -113,8 +115,9 @@ class Evaluator:
                         "give a Lattice of that form")
         return box, rotation
 
-    def _prepare(self, frame, periodic):
+    def _prepare(self, frame, box):
         """Make the Context, unless that of the frame before fits."""
+        periodic = box is not None
         charge = self.charge
         if charge is None:
             charge = frame.charge if frame.charge is not None else 0.0
@@ -126,6 +129,8 @@ class Evaluator:
         force = self.force.__copy__()
         force.setRegionParameters(0, charge, multiplicity)
         force.setUsesPeriodicBoundaryConditions(periodic)
+        if periodic:
+            force.setIntendedBoxVectors(*box)   # a cube of 20 A in a file is meant
         self._context = _makeContext(force, frame.numbers, self.platform, self.properties)
         self._key, self._inContext = key, force
 

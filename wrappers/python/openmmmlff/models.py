@@ -106,6 +106,12 @@ def addChargeOptions(add):
     add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")
 
 
+def addGeometryOption(add):
+    """How the command line insists; add: an argument parser's add_argument."""
+    add("--no-geometry-check", action="store_true",
+        help="do not refuse periodic boxes that cannot be meant (see setCheckGeometry)")
+
+
 def coulombMethod(method):
     """A constant such as MLFFForce.PME from itself or from a name; None: MLFFForce.Default."""
     from openmmmlff.mlffforce import MLFFForce

@@ -43,6 +43,19 @@ def atomIndices(topology, atoms):
     return indices
 
 
+def _whyNoBox(topology):
+    """What is wrong with the Topology's box whatever is in it; '' if nothing is."""
+    # imported late: the module of MLFFForce imports this one
+    from openmmmlff.mlffforce import MLFFForce
+    return MLFFForce._whyNoBox(*topology.getPeriodicBoxVectors())
+
+
+def usableBox(topology):
+    """The Topology's box vectors; None if it has none, or one that is no box (a dummy)."""
+    box = topology.getPeriodicBoxVectors()
+    return None if box is None or _whyNoBox(topology) else box
+
+
 def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic, coulomb):
     """MLFFForce.fromTopology()."""
     indices = atomIndices(topology, atoms)
@@ -52,11 +65,17 @@ def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodi
     elif quantities.boolean(periodic, "periodic") and not hasBox:
         raise ValueError("periodic=True, but the Topology has no box: "
                          "call topology.setPeriodicBoxVectors() first")
+    if periodic and (why := _whyNoBox(topology)):
+        raise ValueError(f"the Topology's box cannot be meant: {why}; set the right one by "
+                         "topology.setPeriodicBoxVectors(), or None for a molecule in vacuum, or "
+                         "pass periodic=False")
 
     force = cls(model)
     force.setRegionParameters(0, quantities.number(charge, "charge", "charge"),
                               quantities.integer(multiplicity, "multiplicity"))
     force.setUsesPeriodicBoundaryConditions(bool(periodic))
+    if periodic:
+        force.setIntendedBoxVectors(*topology.getPeriodicBoxVectors())
     force.setCoulombMethod(coulomb)
     known = list(topology.atoms())
     elements = set(force.getModelElements())

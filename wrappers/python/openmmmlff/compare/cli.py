@@ -14,7 +14,7 @@ from openmmmlff.compare import inputs, report
 from openmmmlff.compare.contend import PRECISIONS, Base, Result, findContenders, run
 from openmmmlff.compare.figures import Tolerances, compare, worstOf
 from openmmmlff.evaluate import EvaluationError
-from openmmmlff.models import MATRIX_PRECISIONS, addChargeOptions
+from openmmmlff.models import MATRIX_PRECISIONS, addChargeOptions, addGeometryOption
 
 FORMAT = "mlff-compare-1"
 REFERENCE = "Reference"
@@ -55,6 +55,7 @@ def register(subparsers):
     add("--steps", type=int, default=0, metavar="N",
         help="steps of Langevin dynamics (300 K, 1 fs) on each platform before the comparison")
     addChargeOptions(add)
+    addGeometryOption(add)
     add("--tolerance-energy", type=_positive, metavar="X", help="eV per atom, for all platforms")
     add("--tolerance-force", type=_positive, metavar="X", help="eV/angstrom, for all platforms")
     add("--tolerance-charge", type=_positive, metavar="X", help="e, for all platforms")
@@ -102,7 +103,8 @@ def runCommand(args):
     with tempfile.TemporaryDirectory(prefix="mlff-compare-") as folder:
         errors = inputs.FrameErrors(_tell)
         if model is None:
-            cases = inputs.systemCases(path, args.positions, args.frames, folder, errors)
+            cases = inputs.systemCases(path, args.positions, args.frames, folder, errors,
+                                       not args.no_geometry_check)
         else:
             evaluator = inputs.makeEvaluator(args, model)
             _refuseWithoutEffect(args, evaluator)

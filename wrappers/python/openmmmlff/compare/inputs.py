@@ -77,7 +77,8 @@ def makeEvaluator(args, model):
     """An Evaluator for its checks, its force and its boxes. Ewald sums have their default error
     on all platforms: that of evaluate depends on the precision."""
     evaluator = Evaluator([model], args.charge, coulomb=args.coulomb,
-                          dispersion=not args.no_dispersion)
+                          dispersion=not args.no_dispersion,
+                          geometry=not args.no_geometry_check)
     evaluator.force.setEwaldErrorTolerance(0)
     return evaluator
 
@@ -92,6 +93,8 @@ def _structureSystem(frame, box, evaluator, folder, systems):
         force.setModelStorage(MLFFForce.Path)   # it is read again on this machine, at once
         force.setRegionParameters(0, charge, multiplicity)
         force.setUsesPeriodicBoundaryConditions(box is not None)
+        if box is not None:
+            force.setIntendedBoxVectors(*box)   # a cube of 20 A in a file is meant
         system = openmm.System()
         for particle, number in enumerate(frame.numbers):
             system.addParticle(openmm.app.Element.getByAtomicNumber(number).mass)
@@ -104,9 +107,13 @@ def _structureSystem(frame, box, evaluator, folder, systems):
 
 
 # ------------------------------------------------------------------ a System
-def systemCases(path, positionsFile, frames, folder, errors):
-    """Cases of a serialized System and a file of positions."""
+def systemCases(path, positionsFile, frames, folder, errors, geometry=True):
+    """Cases of a serialized System and a file of positions. geometry: as for Evaluator."""
     system = _load(path, openmm.System, "System")
+    if not geometry:
+        for force in system.getForces():
+            if MLFFForce.isinstance(force):
+                MLFFForce.cast(force).setCheckGeometry(False)
     read = {".xml": _stateFrames, ".pdb": _pdbFrames, ".ent": _pdbFrames, ".cif": _pdbFrames,
             ".pdbx": _pdbFrames, ".xyz": _xyzFrames, ".extxyz": _xyzFrames}
     ending = os.path.splitext(positionsFile)[1].lower()

@@ -1,0 +1,38 @@
+"""createSystem(): a System in which the network describes every atom."""
+import openmm
+
+from openmmmlff.mlffforce import MLFFForce
+from openmmmlff.topology import usableBox
+
+
+def createSystem(topology, model, charge=0, multiplicity=1, periodic=None, coulomb=None,
+                 removeCMMotion=True):
+    """A System of a Topology whose energy is that of a network, for all its atoms.
+
+    The particles have the masses of their elements, and the System's default box is the
+    Topology's. Constraints are not added.
+
+    topology      openmm.app.Topology
+    model         path or name of a model as for MLFFForce(), several for an ensemble
+    charge, multiplicity
+                  of all atoms, e and 2S+1
+    periodic      whether the network sees periodic images; None: if the Topology has a box
+    coulomb       how the network's charges interact, as for MLFFForce.fromTopology()
+    removeCMMotion
+                  whether to add a CMMotionRemover
+
+    Returns a new System; its first force is the MLFFForce.
+    """
+    if not hasattr(topology, "atoms"):
+        raise TypeError("createSystem() takes (topology, model), in this order")
+    force = MLFFForce.fromTopology(model, topology, None, charge, multiplicity, periodic, coulomb)
+    system = openmm.System()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    box = usableBox(topology)
+    if box is not None:
+        system.setDefaultPeriodicBoxVectors(*box)
+    system.addForce(force)
+    if removeCMMotion:
+        system.addForce(openmm.CMMotionRemover())
+    return system
