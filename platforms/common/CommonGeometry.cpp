@@ -25,7 +25,7 @@ const int BRUTE_LIMIT = 256;        // rows up to which every pair is looked at
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
 // Words of the status, as in support.cc
-enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8, RANGE = 10};
+enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8, RANGE = 10, COPIES = 17};
 
 int roundUp(double value) {
     return 8*(int) std::ceil(value/8);
@@ -86,7 +86,8 @@ CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
                                const MLFFForce& force) :
         evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
         cells(false), outOfRange(false), rebuild(false), scale(1), repeats(0), lastStep(-1),
-        messageRange(0), numRounds(0), numCells(1, 1, 1, 0) {
+        messageRange(0), numRounds(0),
+        checkCopies(force.getCheckGeometry()), numCells(1, 1, 1, 0) {
     frame.fill(NAN);    // equal to no other
     atoms.periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
@@ -198,17 +199,26 @@ void CommonGeometry::createTree(const MLFFForce& force) {
         bonded[j].push_back(i);
     }
     vector<int> parents(n, -1), depth(n, 0), queue;
+    vector<bool> hasBonds(atoms.numRegions, false);
+    for (int i = 0; i < n; i++)
+        if (!bonded[i].empty())
+            hasBonds[atoms.region[i]] = true;
+    molecule.assign(n, -1);
     int deepest = 1;
     for (int first = 0; first < n; first++) {
         if (parents[first] >= 0)
             continue;
-        parents[first] = atoms.regionFirst[atoms.region[first]];
+        // CommonRegions places molecules; atoms of a region without bonds hang on its first
+        const int r = atoms.region[first];
+        parents[first] = (hasBonds[r] ? first : atoms.regionFirst[r]);
         depth[first] = (parents[first] == first ? 0 : 1);
+        molecule[first] = first;
         queue.assign(1, first);
         for (size_t k = 0; k < queue.size(); k++)
             for (int j : bonded[queue[k]])
                 if (parents[j] < 0) {
                     parents[j] = queue[k];
+                    molecule[j] = first;
                     depth[j] = depth[queue[k]]+1;
                     deepest = std::max(deepest, depth[j]);
                     queue.push_back(j);
@@ -216,6 +226,12 @@ void CommonGeometry::createTree(const MLFFForce& force) {
     }
     for (numRounds = 0; (1 << numRounds) < deepest; numRounds++)
         ;
+    for (int r = 0; r < atoms.numRegions; r++) {
+        const auto begin = molecule.begin()+atoms.regionFirst[r],
+                   end = molecule.begin()+atoms.regionFirst[r+1];
+        if (!hasBonds[r] || std::count(begin, end, *begin) == end-begin)
+            std::fill(begin, end, -1);
+    }
     parent.initialize<int>(cc, std::max(n, 1), "mlffParent");
     root.initialize<int>(cc, std::max(2*n, 1), "mlffRoot");
     shift.initialize<mm_int4>(cc, std::max(2*n, 1), "mlffShift");
@@ -260,6 +276,9 @@ void CommonGeometry::initialize(double messageRange, double longRange) {
     this->longRange.kind = all ? CommonPairs::All : CommonPairs::List;
     createLists(longRange);
     createKernels();
+    if (std::any_of(molecule.begin(), molecule.end(), [](int m) { return m >= 0; }))
+        regions.reset(new CommonRegions(device, atoms, molecule,
+                                        checkCopies ? messageRange/ANGSTROM_PER_NM : 0, lists));
 }
 
 // Arrays of the pairs, with room for a first guess.
@@ -460,16 +479,24 @@ void CommonGeometry::setFrame() {
     frameKernel->execute(1);
 }
 
+// Every molecule in one piece, then the molecules of a region beside each other. With lists twice:
+// before and after it is decided whether they are built.
+void CommonGeometry::queueUnwrap(bool second) {
+    unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+    if (regions)
+        regions->queue(second);
+}
+
 // The first kernel gathers positions.
 void CommonGeometry::queueLists() {
     gatherKernel->setArg(10, (int) rebuild);
     rebuild = false;
     gatherKernel->execute(atoms.numAtoms, BLOCK);
     if (unwrap)
-        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+        queueUnwrap(false);
     beginKernel->execute(atoms.numAtoms, BLOCK);
     if (unwrap)
-        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);
+        queueUnwrap(true);
     if (cells)
         sortKernel->execute(SORT_BLOCK, SORT_BLOCK);
     for (auto& list : skinLists) {
@@ -506,6 +533,8 @@ bool CommonGeometry::begin(double longRange, double scale) {
     }
     this->scale = scale;
     setFrame();
+    if (regions)
+        regions->setBox(atoms.box);
     const bool sameStep = (cc.getStepCount() == lastStep);
     lastStep = cc.getStepCount();
     return rebuild || (lists && sameStep);
@@ -517,7 +546,7 @@ void CommonGeometry::queue() {
     if (lists)
         queueLists();
     else if (unwrap)
-        unwrapKernel->execute(SORT_BLOCK, SORT_BLOCK);  // gathers
+        queueUnwrap(false);  // gathers
     queuePairs(!lists && !unwrap);
 }
 
@@ -646,6 +675,8 @@ void CommonGeometry::clearStatus() {
 }
 
 void CommonGeometry::throwIfBroken(const int* words) {
+    if (words[COPIES])
+        throwCopies(words);
     if (!words[NOT_FINITE] && !words[SPAN])
         return;
     const int at = (words[NOT_FINITE] ? words[NOT_FINITE] : words[SPAN])-1;
@@ -663,8 +694,26 @@ void CommonGeometry::throwIfBroken(const int* words) {
     else
         text << "half the periodic box or more away from the atom it is bonded to (without bonds: "
                 "from the first of its region), so that it is not known which periodic copy is "
-                "meant: add the bonds of the region (addBond()), use a larger box, or "
-                "setUsesPeriodicBoundaryConditions(True)";
+                "meant: add bonds, which hold its molecules together (addBond(); fromTopology() "
+                "takes those of the Topology), or let the network see periodic copies "
+                "(setUsesPeriodicBoundaryConditions(True), periodic=True in Python's functions), "
+                "or use a larger box";
+    throw OpenMMException(text.str());
+}
+
+// A region that reaches around the box.
+void CommonGeometry::throwCopies(const int* words) {
+    const int rows[2] = {std::min(words[COPIES+1], words[COPIES+2]),
+                         std::max(words[COPIES+1], words[COPIES+2])};
+    clearStatus();
+    std::stringstream text;
+    text << "MLFFForce: particles " << particle[rows[0]] << " and " << particle[rows[1]]
+         << " at evaluation " << evaluation << " of this Context or shortly before: they belong to "
+            "two molecules of region " << atoms.region[rows[0]] << " that are within the network's "
+            "cutoff of " << messageRange << " angstrom in a second periodic copy, so that the "
+            "region reaches around the box and is no group of molecules in vacuum: let the network "
+            "see periodic copies (setUsesPeriodicBoundaryConditions(True), periodic=True in "
+            "Python's functions), or use a larger box";
     throw OpenMMException(text.str());
 }
 
@@ -693,5 +742,5 @@ size_t CommonGeometry::getMemory() const {
             &message.entry, &longRange.listCount, &longRange.entry})
         if (array->isInitialized())
             bytes += array->getSize()*array->getElementSize();
-    return bytes;
+    return bytes+(regions ? regions->getMemory() : 0);
 }

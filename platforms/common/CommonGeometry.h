@@ -2,6 +2,7 @@
 #define OPENMM_COMMONGEOMETRY_H_
 
 #include "CommonNetwork.h"
+#include "CommonRegions.h"
 #include "MLFFForce.h"
 #include "openmm/System.h"
 #include <array>
@@ -136,6 +137,8 @@ private:
     void fitCapacity(SkinList& list);
     void readOldStatus();
     void throwIfBroken(const int* words);
+    void throwCopies(const int* words);
+    void queueUnwrap(bool second);
     void queueLists();
     void queuePairs(bool gather);
 
@@ -155,6 +158,9 @@ private:
     std::unique_ptr<Status> status;
     int denseLimit;                     // atoms of an open region that does without lists
     int numRounds;                      // of unwrapping
+    std::vector<int> molecule;          // [n] see CommonRegions
+    std::unique_ptr<CommonRegions> regions;     // null where none has several molecules
+    bool checkCopies;                   // second copies of molecules are errors
     ComputeArray cell, saved, parent, root, shift;
     ComputeArray cellOfRow, cellStart, cellCursor;
     mm_int4 numCells;

@@ -33,7 +33,7 @@ struct CommonAtoms {
     ComputeArray force;         // mm_ulong [3][n] fixed-point sum (support.cc), eV/angstrom
     ComputeArray frame;         // exact [4*FRAME_SIZE], see support.cc
     ComputeArray status;        // int [STATUS_SIZE], see support.cc
-    static const int STATUS_SIZE = 11, FRAME_SIZE = 7;
+    static const int STATUS_SIZE = 20, FRAME_SIZE = 7;
 };
 
 /**

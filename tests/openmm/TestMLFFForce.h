@@ -222,6 +222,125 @@ static void testLongRegion() {
     CHECK_THROWS("evaluation 2", refused.evaluate());
 }
 
+// Copies of a molecule at these places, one after the other.
+static Golden copiesOf(const Golden& g, const vector<Vec3>& offsets) {
+    Golden copies = g;
+    copies.numbers.clear();
+    copies.positions.clear();
+    for (const Vec3& offset : offsets)
+        for (int i = 0; i < g.size(); i++) {
+            copies.numbers.push_back(g.numbers[i]);
+            copies.positions.push_back(g.positions[i]+offset);
+        }
+    return copies;
+}
+
+// Molecules of one region, each with its bonds, are placed beside each other whatever copies they
+// come in; the second region is a pair without contact. Values: the same without a box.
+static void testMoleculesOfARegion() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const Vec3 box[3] = {Vec3(3, 0, 0), Vec3(0.5, 2.5, 0), Vec3(-0.75, 0.75, 2.75)};
+    Golden all = copiesOf(g, {Vec3(0, 0, 0), Vec3(0.42, 0, 0.1), Vec3(0.85, 0.1, 0),
+                              Vec3(1.3, 0, 0.05), Vec3(1.7, 0.1, 0),
+                              Vec3(0, 1.1, 1), Vec3(1.3, 1.3, 1)});
+    const int inFirst = 5*g.size();
+    for (auto mode : {MLFFForce::Auto, MLFFForce::Sparse}) {
+        System open, periodic;
+        for (System* system : {&open, &periodic}) {
+            addParticles(*system, all);
+            MLFFForce* force = makeForce(all, 0, true);
+            force->addRegion();
+            for (int i = inFirst; i < all.size(); i++)
+                force->setAtomParameters(i, i, all.numbers[i], 1);
+            force->setEvaluationMode(mode);
+            system->addForce(force);
+        }
+        makePeriodic(periodic, box[0], box[1], box[2]);
+        for (unsigned seed : {3, 4}) {
+            const vector<Vec3> wrapped = shiftByCells(all.positions, box, seed);
+            checkSame(onReference(open, all.positions), onReference(periodic, wrapped), all.size());
+            Simulation simulation(periodic, wrapped);
+            const State state = simulation.evaluate();
+            // in floats, positions are others when OpenMM has moved them: ask about those
+            const vector<Vec3> kept = simulation.context.getState(State::Positions).getPositions();
+            CHECK_NEAR(0, largestDifference(kept, wrapped), keepsFloatPositions() ? 1e-6 : 1e-12);
+            checkSame(onReference(periodic, kept), state, all.size());
+        }
+    }
+}
+
+static double nearestDistance(const Golden& g, const Vec3& offset) {
+    double nearest = INFINITY;
+    for (const Vec3& p : g.positions)
+        for (const Vec3& q : g.positions)
+            nearest = std::min(nearest, norm(q+offset-p));
+    return nearest;
+}
+
+// The width of a box in which a molecule half the box away from its like is this far from it.
+static double widthFor(const Golden& g, double distance) {
+    double width = 1;
+    while (nearestDistance(g, Vec3(width/2, 0, 0)) < distance)
+        width += 1.0/1024;
+    return width;
+}
+
+// A molecule that moves through the box takes its other copy halfway, lists or not.
+static void testMoleculeTakesAnotherCopy() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const double width = widthFor(g, 0.515);    // the cutoff is 0.5 nm
+    const Golden two = copiesOf(g, {Vec3(), Vec3()});
+    for (auto mode : {MLFFForce::Auto, MLFFForce::Sparse}) {
+        System open, periodic;
+        for (System* system : {&open, &periodic}) {
+            addParticles(*system, two);
+            MLFFForce* force = makeForce(two, 0, false);
+            for (int first : {0, g.size()})
+                for (const auto& bond : findBonds(g))
+                    force->addBond(first+bond.first, first+bond.second);
+            force->setEvaluationMode(mode);
+            system->addForce(force);
+        }
+        makePeriodic(periodic, Vec3(width, 0, 0), Vec3(0, 2.5, 0), Vec3(0, 0, 2.5));
+        Simulation simulation(periodic, two.positions);
+        double apart = 0, near = 0;
+        for (int k = -4; k < 24; k++) {
+            const double x = width/2+(k+0.5)/128;
+            const vector<Vec3> moved = copiesOf(g, {Vec3(), Vec3(x, 0, 0)}).positions;
+            const vector<Vec3> placed =
+                copiesOf(g, {Vec3(), Vec3(k < 0 ? x : x-width, 0, 0)}).positions;
+            simulation.context.setPositions(moved);
+            const State expected = onReference(open, keepsFloatPositions() ? roundToFloat(placed) :
+                                                                            placed);
+            checkSame(expected, simulation.evaluate(), two.size());
+            (k < 0 ? apart : near) = expected.getPotentialEnergy();
+        }
+        CHECK(fabs(near-apart) > 1);
+    }
+}
+
+// Two copies of a molecule within the cutoff: the region reaches around the box.
+static void testRegionAroundTheBox() {
+    LeakAllowed leak;
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    const double width = widthFor(g, 0.47);
+    const Golden two = copiesOf(g, {Vec3(), Vec3(width/2, 0, 0)});
+    for (bool check : {true, false}) {
+        System system;
+        addParticles(system, two);
+        MLFFForce* force = makeForce(two, 0, true);
+        force->setCheckGeometry(check);
+        system.addForce(force);
+        makePeriodic(system, Vec3(width, 0, 0), Vec3(0, 2.5, 0), Vec3(0, 0, 2.5));
+        Simulation simulation(system, two.positions);
+        if (check)
+            CHECK_THROWS("setUsesPeriodicBoundaryConditions(True)",
+                         for (int k = 0; k < 3; k++) simulation.evaluate());
+        else
+            CHECK(std::isfinite(simulation.energy()));
+    }
+}
+
 // The box may change at any time.
 static void testBoxChange() {
     const Golden g = testData("student-16x2.box_triclinic");
@@ -796,6 +915,9 @@ static int runPlatformTests() {
     RUN(testPeriodicImages);
     RUN(testWrappedRegion);
     RUN(testLongRegion);
+    RUN(testMoleculesOfARegion);
+    RUN(testMoleculeTakesAnotherCopy);
+    RUN(testRegionAroundTheBox);
     RUN(testBoxChange);
     RUN(testAbsurdBoxes);
     RUN(testInsistedBoxes);

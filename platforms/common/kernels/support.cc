@@ -32,6 +32,10 @@ typedef float4 exact4;
 #define STATUS_HALF 8         /* a row takes half of it */
 #define STATUS_RANGE 10       /* an operand was outside the range of half precision */
 
+/* Three words: number of pairs of molecules in one region of which a second copy is within the
+   cutoff, and the rows of the first that was found. */
+#define STATUS_COPIES 17
+
 /* --------------------------------------------------------------------- fixed-point sums -- */
 
 /*

@@ -9,6 +9,7 @@
  * one is refused.
  */
 #include "ref_regions.h"
+#include "mlff_lattice.h"
 #include "ref_ops.h"
 
 #include <math.h>
@@ -26,36 +27,10 @@ static void to_cartesian(const double cell[3][3], const double n[3], double out[
         out[a] = n[0]*cell[0][a] + n[1]*cell[1][a] + n[2]*cell[2][a];
 }
 
-/* Shorten vector a of the cell by whole multiples of the other two; true if it became shorter. */
-static bool shorten(double cell[3][3], int a) {
-    const double before = length(cell[a]);
-    double *v = cell[a], best[3];
-    for (int k = 1; k <= 2; k++) {
-        const double *w = cell[(a + k) % 3];
-        const double n = round((v[0]*w[0] + v[1]*w[1] + v[2]*w[2])/
-                               (w[0]*w[0] + w[1]*w[1] + w[2]*w[2]));
-        for (int d = 0; d < 3; d++)
-            v[d] -= n*w[d];
-    }
-    memcpy(best, v, sizeof best);
-    for (int n = -1; n <= 1; n++)
-        for (int m = -1; m <= 1; m++) {
-            double trial[3];
-            for (int d = 0; d < 3; d++)
-                trial[d] = v[d] + n*cell[(a + 1) % 3][d] + m*cell[(a + 2) % 3][d];
-            if (length(trial) < length(best))
-                memcpy(best, trial, sizeof best);
-        }
-    memcpy(v, best, sizeof best);
-    return length(v) < before*(1 - 1e-12);
-}
-
 /* The same lattice in short vectors, so that the nearest copy is one of few. */
 static mlff_status reduce_lattice(ref_unwrapping *u, const double (*cell)[3], mlff_error *err) {
     MLFF_TRY(ref_cell_inverse(cell, u->inverse, u->height, err));
-    memcpy(u->cell, cell, sizeof u->cell);
-    for (int round = 0, kept = 0; round < 1000 && kept < 3; round++)
-        kept = shorten(u->cell, round % 3) ? 0 : kept + 1;
+    mlff_lattice_reduce(cell, u->cell);
     MLFF_TRY(ref_cell_inverse((const double (*)[3])u->cell, u->inverse, u->height, err));
     u->half = 0.5*fmin(length(u->cell[0]), fmin(length(u->cell[1]), length(u->cell[2])));
     return MLFF_OK;
