@@ -634,6 +634,44 @@ static void testAtomsAtOnePlace() {
     checkGolden(g, simulation.evaluate(), "apart again");
 }
 
+// The pair that overlaps worst, by atom, element and particle; nothing without one, or unasked.
+static void testGeometryWarning() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    vector<Vec3> positions(g.positions);
+    positions.insert(positions.begin(), Vec3(5, 5, 5));
+    const Vec3 carbon = positions[1];
+    for (bool check : {true, false})
+        for (bool wrapped : {false, true}) {
+            System system;
+            system.addParticle(1);
+            addParticles(system, g);
+            auto* force = makeForce(g, 1);
+            force->setCheckGeometry(check);
+            system.addForce(force);
+            if (wrapped)
+                makePeriodic(system, Vec3(1.5, 0, 0), Vec3(0, 1.625, 0), Vec3(0, 0, 1.75));
+            Simulation simulation(system, positions);
+            Context& context = simulation.context;
+            CHECK(force->getGeometryWarning(context) == "");
+
+            // H on C: half the sum of their radii is 0.0535 nm
+            vector<Vec3> close(positions);
+            close[4] = carbon+Vec3(0, 0.0536, 0);
+            context.setPositions(close);
+            CHECK(force->getGeometryWarning(context) == "");
+            close[4] = carbon+Vec3(0, 0.0534, wrapped ? 1.75 : 0);
+            context.setPositions(close);
+            const string text = force->getGeometryWarning(context);
+            if (check) {
+                CHECK(text.find("atoms 0 (C, particle 1) and 3 (H, particle 4)") == 0);
+                CHECK(text.find("0.534 A apart") != string::npos);
+                CHECK(text.find("1.07 A") != string::npos);
+            }
+            else
+                CHECK(text == "");
+        }
+}
+
 // ---------------------------------------------------------------------------------- all
 
 static int runPlatformTests() {
@@ -661,6 +699,7 @@ static int runPlatformTests() {
     RUN(testNonFinitePositions);
     RUN(testAtomsAtOnePlace);
     runLifetimeTests();
+    RUN(testGeometryWarning);
     runChargeTests();
     return check_report(("MLFFForce on " + testPlatform.name).c_str());
 }
