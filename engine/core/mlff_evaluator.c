@@ -372,6 +372,12 @@ static mlff_status check_result(const mlff_model_info *info, const mlff_exchange
 
 /* A last look at what came out; backends that can say more have said it before. */
 static mlff_status check_finite(const mlff_graph *g, const mlff_result *result, mlff_error *err) {
+    static const char *const names[MLFF_N_COMPONENTS] = {
+        "network", "elements", "short-range Coulomb", "Coulomb", "dispersion"};
+    for (int k = 0; k < MLFF_N_COMPONENTS; k++)
+        if (!isfinite(result->component[k]))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "the %s term of the energy is not finite",
+                             names[k]);
     for (int i = 0; result->atom_energy && i < g->n_local; i++)
         if (!isfinite(result->atom_energy[i]))
             return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d is not finite", i);
@@ -385,6 +391,24 @@ static mlff_status check_finite(const mlff_graph *g, const mlff_result *result, 
     return MLFF_OK;
 }
 
+/*
+ * Messages carry a number that is not finite to all atoms in range, so that the first atom that has
+ * one is not the one to blame: atoms that overlap are.
+ */
+static mlff_status explain(const mlff_graph *g, mlff_status status, mlff_error *err) {
+    if (status != MLFF_ERROR_NUMBER || !err || !g->message.first)
+        return status;
+    mlff_overlap o = MLFF_NO_OVERLAP;
+    for (int i = 0; i < g->n_all; i++)
+        mlff_overlap_find_in_row(&g->message, i, g->species, &o);
+    if (o.first < 0)
+        return status;
+    return mlff_fail(err, status, "atoms %d (%s) and %d (%s) are %.3g A apart, less than half the "
+                     "sum of their covalent radii (%.2f A), and no model was made for such an "
+                     "overlap: %s", o.first, mlff_element_symbol(g->species[o.first]), o.second,
+                     mlff_element_symbol(g->species[o.second]), o.distance, o.radii, err->message);
+}
+
 mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,
                           const mlff_exchange *exchange, mlff_result *result, mlff_error *err) {
     if (!evaluator || !graph || !result)
@@ -392,6 +416,9 @@ mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,
                          !evaluator ? "evaluator" : !graph ? "graph" : "result");
     MLFF_TRY(check_graph(evaluator->model, graph, exchange, err));
     MLFF_TRY(check_result(&evaluator->model->info, exchange, result, err));
-    MLFF_TRY(evaluator->backend->evaluate(evaluator->state, graph, exchange, result, err));
-    return check_finite(graph, result, err);
+    mlff_status status =
+        evaluator->backend->evaluate(evaluator->state, graph, exchange, result, err);
+    if (status == MLFF_OK)
+        status = check_finite(graph, result, err);
+    return explain(graph, status, err);
 }
