@@ -4,6 +4,7 @@
  */
 #include "mlff_box.h"
 #include "mlff_model_private.h"
+#include "mlff_overlap.h"
 
 #include <float.h>
 #include <math.h>
@@ -194,32 +195,57 @@ static mlff_status fail_pair(const char *name, const mlff_pairs *p, int i, int k
                      i, j, d, cutoff);
 }
 
-/* Whether pairs k0 ... k1-1 are as check_pairs() wants. No branches: they are many and good. */
-static bool are_good(const mlff_pairs *p, int k0, int k1, int n_all, double largest) {
+/* Whether the neighbors of pairs k0 ... k1-1 exist and the squares of their lengths are above least
+   and at most largest. No branches: they are many and good. */
+static bool are_good(const mlff_pairs *p, int k0, int k1, int n_all, double least,
+                     double largest) {
     bool bad = false;
     for (int k = k0; k < k1; k++) {
         const double *r = p->rij[k], d2 = r[0]*r[0] + r[1]*r[1] + r[2]*r[2];
-        bad |= (p->neighbor[k] < 0) | (p->neighbor[k] >= n_all) | !(d2 > 0) | !(d2 <= largest);
+        bad |= (p->neighbor[k] < 0) | (p->neighbor[k] >= n_all) | !(d2 > least) | !(d2 <= largest);
     }
     return !bad;
 }
 
-/* Neighbors in range, lengths finite, not 0, and at most the cutoff (with room for rounding). */
-static mlff_status check_pairs(const char *name, const mlff_pairs *p, int n_all, double cutoff,
-                               mlff_error *err) {
+static mlff_status fail_overlap(const mlff_graph *g, const mlff_overlap *o, mlff_error *err) {
+    return mlff_fail(err, MLFF_ERROR_OVERLAP, "atoms %d (%s) and %d (%s) are %.3f A apart: they "
+                     "overlap, and no model was made for less than half the sum of their covalent "
+                     "radii (%.2f A)", o->first, mlff_element_symbol(g->species[o->first]),
+                     o->second, mlff_element_symbol(g->species[o->second]), o->distance, o->radii);
+}
+
+static double largest_radius(const mlff_graph *g) {
+    double largest = 0;
+    for (int i = 0; i < g->n_all; i++)
+        largest = fmax(largest, mlff_covalent_radius(g->species[i]));
+    return largest;
+}
+
+/*
+ * Neighbors in range, lengths finite, not 0, and at most the cutoff (with room for rounding); on
+ * request no overlaps. The length below which atom i may overlap with a neighbor of any element
+ * sorts out all rows but a few, at no cost.
+ */
+static mlff_status check_pairs(const char *name, const mlff_graph *g, const mlff_pairs *p,
+                               double cutoff, bool refuse_overlaps, mlff_error *err) {
+    const int n_all = g->n_all;
     MLFF_TRY(check_first(name, p, n_all, err));
     if (!p->first)
         return MLFF_OK;
     const double largest = fmin(cutoff*cutoff*(1 + 1e-5), DBL_MAX);
+    const double radius = refuse_overlaps ? largest_radius(g) : 0;
+    mlff_overlap worst = MLFF_NO_OVERLAP;
     for (int i = 0; i < n_all; i++) {
-        if (are_good(p, p->first[i], p->first[i + 1], n_all, largest))
+        const double touch = refuse_overlaps ?
+            MLFF_OVERLAP_SHARE*(mlff_covalent_radius(g->species[i]) + radius) : 0;
+        if (are_good(p, p->first[i], p->first[i + 1], n_all, touch*touch, largest))
             continue;
-        int k = p->first[i];
-        while (are_good(p, k, k + 1, n_all, largest))
-            k++;
-        return fail_pair(name, p, i, k, n_all, cutoff, err);
+        for (int k = p->first[i]; k < p->first[i + 1]; k++)
+            if (!are_good(p, k, k + 1, n_all, 0, largest))
+                return fail_pair(name, p, i, k, n_all, cutoff, err);
+        mlff_overlap_find_in_row(p, i, g->species, &worst);
     }
-    return MLFF_OK;
+    return worst.first < 0 ? MLFF_OK : fail_overlap(g, &worst, err);
 }
 
 /*
@@ -298,10 +324,10 @@ static mlff_status check_graph(const mlff_model *model, const mlff_graph *g,
     MLFF_TRY(check_counts(g, err));
     MLFF_TRY(check_species(model, g, err));
     MLFF_TRY(check_rows(info, g, err));
-    MLFF_TRY(check_pairs("message", &g->message, g->n_all, info->cutoff, err));
+    MLFF_TRY(check_pairs("message", g, &g->message, info->cutoff, g->refuse_overlaps, err));
     MLFF_TRY(check_ghosts(g, info->n_layers, exchange, err));
     if (g->long_range.first)
-        MLFF_TRY(check_pairs("long-range", &g->long_range, g->n_all, INFINITY, err));
+        MLFF_TRY(check_pairs("long-range", g, &g->long_range, INFINITY, false, err));
     MLFF_TRY(check_regions(g, err));
     MLFF_TRY(check_charges(info, g, err));
     MLFF_TRY(check_cell(g, err));
@@ -343,6 +369,12 @@ static mlff_status check_result(const mlff_model_info *info, const mlff_exchange
 
 /* A last look at what came out; backends that can say more have said it before. */
 static mlff_status check_finite(const mlff_graph *g, const mlff_result *result, mlff_error *err) {
+    static const char *const names[MLFF_N_COMPONENTS] = {
+        "network", "elements", "short-range Coulomb", "Coulomb", "dispersion"};
+    for (int k = 0; k < MLFF_N_COMPONENTS; k++)
+        if (!isfinite(result->component[k]))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "the %s term of the energy is not finite",
+                             names[k]);
     for (int i = 0; result->atom_energy && i < g->n_local; i++)
         if (!isfinite(result->atom_energy[i]))
             return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d is not finite", i);
@@ -356,6 +388,24 @@ static mlff_status check_finite(const mlff_graph *g, const mlff_result *result, 
     return MLFF_OK;
 }
 
+/*
+ * Messages carry a number that is not finite to all atoms in range, so that the first atom that has
+ * one is not the one to blame: atoms that overlap are.
+ */
+static mlff_status explain(const mlff_graph *g, mlff_status status, mlff_error *err) {
+    if (status != MLFF_ERROR_NUMBER || !err || !g->message.first)
+        return status;
+    mlff_overlap o = MLFF_NO_OVERLAP;
+    for (int i = 0; i < g->n_all; i++)
+        mlff_overlap_find_in_row(&g->message, i, g->species, &o);
+    if (o.first < 0)
+        return status;
+    return mlff_fail(err, status, "atoms %d (%s) and %d (%s) are %.3g A apart, less than half the "
+                     "sum of their covalent radii (%.2f A), and no model was made for such an "
+                     "overlap: %s", o.first, mlff_element_symbol(g->species[o.first]), o.second,
+                     mlff_element_symbol(g->species[o.second]), o.distance, o.radii, err->message);
+}
+
 mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,
                           const mlff_exchange *exchange, mlff_result *result, mlff_error *err) {
     if (!evaluator || !graph || !result)
@@ -363,6 +413,9 @@ mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,
                          !evaluator ? "evaluator" : !graph ? "graph" : "result");
     MLFF_TRY(check_graph(evaluator->model, graph, exchange, err));
     MLFF_TRY(check_result(&evaluator->model->info, exchange, result, err));
-    MLFF_TRY(evaluator->backend->evaluate(evaluator->state, graph, exchange, result, err));
-    return check_finite(graph, result, err);
+    mlff_status status =
+        evaluator->backend->evaluate(evaluator->state, graph, exchange, result, err);
+    if (status == MLFF_OK)
+        status = check_finite(graph, result, err);
+    return explain(graph, status, err);
 }

@@ -17,6 +17,7 @@ const char *mlff_status_name(mlff_status status) {
     case MLFF_ERROR_BOX: return "MLFF_ERROR_BOX";
     case MLFF_ERROR_CHARGE: return "MLFF_ERROR_CHARGE";
     case MLFF_ERROR_NUMBER: return "MLFF_ERROR_NUMBER";
+    case MLFF_ERROR_OVERLAP: return "MLFF_ERROR_OVERLAP";
     }
     return "unknown status";
 }

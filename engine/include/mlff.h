@@ -37,7 +37,8 @@ typedef enum mlff_status {
     MLFF_ERROR_ELEMENT = 6,      /* an atom's element is not in the model */
     MLFF_ERROR_BOX = 7,          /* the periodic box is degenerate, or unusable here */
     MLFF_ERROR_CHARGE = 8,       /* a charge or multiplicity that the model cannot honour */
-    MLFF_ERROR_NUMBER = 9        /* a position, energy or force is not finite */
+    MLFF_ERROR_NUMBER = 9,       /* a position, energy or force is not finite */
+    MLFF_ERROR_OVERLAP = 10      /* two atoms are closer than any model was made for */
 } mlff_status;
 
 enum { MLFF_MESSAGE_SIZE = 1024 };
@@ -150,6 +151,9 @@ typedef struct mlff_graph {
 
     const double (*position)[3];    /* [n_all][3] angstrom; only reciprocal sums read it; may be NULL */
     const double (*cell)[3];        /* [3][3] rows a b c; likewise; NULL: not periodic */
+
+    bool refuse_overlaps;           /* MLFF_ERROR_OVERLAP for a message pair closer than half the sum
+                                       of its covalent radii (mlff_overlap.h) */
 } mlff_graph;
 
 typedef enum mlff_real { MLFF_FLOAT64 = 0, MLFF_FLOAT32 = 1 } mlff_real;
@@ -283,7 +287,7 @@ MLFF_API mlff_status mlff_evaluator_pair_cutoffs(mlff_evaluator *evaluator, cons
  *
  * Returns MLFF_OK, MLFF_ERROR_ARGUMENT (a graph that contradicts itself, an array the model cannot
  * fill), MLFF_ERROR_BOX (a cell without volume), MLFF_ERROR_ELEMENT, MLFF_ERROR_NUMBER (not finite:
- * names the atom), MLFF_ERROR_MEMORY.
+ * names the atom), MLFF_ERROR_OVERLAP (on request: names both atoms), MLFF_ERROR_MEMORY.
  * After an error the outputs have no meaning; the evaluator stays usable.
  */
 MLFF_API mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,

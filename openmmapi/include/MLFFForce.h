@@ -620,6 +620,14 @@ public:
     void computeHessian(Context& context, std::vector<double>& hessian,
                         MLFFInterruption* interruption = 0) const;
     /**
+     * Get what is odd about the present positions of a Context: a sentence that names the two atoms
+     * that overlap worst, closer than half the sum of their covalent radii, periodic images
+     * included.  An empty text if there is no such pair, or after setCheckGeometry(false).  In an
+     * integrator's step such an overlap is an error; elsewhere the model's numbers for it are
+     * returned, which have no meaning.
+     */
+    std::string getGeometryWarning(Context& context) const;
+    /**
      * Get the Coulomb method that a Context uses: what Default stands for there.
      */
     CoulombMethod getCoulombMethodInContext(Context& context) const;

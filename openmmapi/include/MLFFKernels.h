@@ -39,7 +39,8 @@ public:
      *                         reports a failure at a later evaluation; atoms that overlap are an
      *                         error.  Otherwise it is a question (of a user, a minimizer, a Monte
      *                         Carlo move): a failure is reported at once, and atoms that overlap
-     *                         have a huge energy
+     *                         have the energy that the model gives them, in double precision where
+     *                         single overflows
      */
     virtual double execute(ContextImpl& context, bool includeForces, bool includeEnergy,
                            bool inStep) = 0;

@@ -437,6 +437,10 @@ void MLFFForce::computeHessian(Context& context, vector<double>& hessian,
                                                    interruption);
 }
 
+string MLFFForce::getGeometryWarning(Context& context) const {
+    return mlff(getImplInContext(context)).getGeometryWarning(getContextImpl(context));
+}
+
 MLFFForce::CoulombMethod MLFFForce::getCoulombMethodInContext(Context& context) const {
     return mlff(getImplInContext(context)).getCoulombMethod();
 }

@@ -1,6 +1,7 @@
 #include "internal/MLFFForceImpl.h"
 #include "MLFFKernels.h"
 #include "internal/MLFFException.h"
+#include "internal/MLFFMessages.h"
 #include "internal/MLFFSettings.h"
 #include "mlff_longrange.h"
 #include "openmm/OpenMMException.h"
@@ -16,6 +17,8 @@ using std::map;
 using std::pair;
 using std::string;
 using std::vector;
+
+static const double ANGSTROM_PER_NM = 10.0;
 
 // Throw an OpenMMException whose message is all arguments, one after the other.
 template <class... Parts>
@@ -160,6 +163,38 @@ void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian
                                    MLFFInterruption* interruption) {
     checkContext(context);
     Interruptible(getKernel(), interruption)->computeHessian(context, hessian);
+}
+
+// The host's copy of the positions is all it takes, so that it is one for all platforms. Copies of a
+// region's atoms count also where only the box of other forces is periodic: they may be wrapped.
+string MLFFForceImpl::getGeometryWarning(ContextImpl& context) {
+    checkPositions(context);
+    if (!fixed.checkGeometry)
+        return "";
+    vector<Vec3> positions, box(3);
+    context.getPositions(positions);
+    context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+    const int numAtoms = owner.getNumAtoms();
+    vector<int> particle(numAtoms), species(numAtoms), region(numAtoms);
+    vector<double> x(3*(size_t) numAtoms);
+    double cell[3][3];
+    for (int i = 0; i < numAtoms; i++) {
+        owner.getAtomParameters(i, particle[i], species[i], region[i]);
+        for (int d = 0; d < 3; d++)
+            x[3*(size_t) i+d] = ANGSTROM_PER_NM*positions[particle[i]][d];
+    }
+    for (int a = 0; a < 3; a++)
+        for (int d = 0; d < 3; d++)
+            cell[a][d] = ANGSTROM_PER_NM*box[a][d];
+
+    const bool periodic = context.getSystem().usesPeriodicBoundaryConditions();
+    mlff_overlap worst;
+    mlff_error err;
+    if (mlff_overlap_find(numAtoms, species.data(), region.data(),
+                          reinterpret_cast<const double (*)[3]>(x.data()),
+                          periodic ? cell : nullptr, &worst, &err) != MLFF_OK)
+        return err.message;
+    return worst.first < 0 ? "" : describeMLFFOverlap(worst, species.data(), particle.data());
 }
 
 map<string, string> MLFFForceImpl::getExecutionInfo(ContextImpl& context) {

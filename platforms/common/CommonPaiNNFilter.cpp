@@ -1,6 +1,8 @@
 #include "CommonPaiNNFilter.h"
+#include "openmm/OpenMMException.h"
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 using namespace OpenMM;
 using std::vector;
@@ -9,7 +11,10 @@ namespace {
 
 const int WIDEST_DIRECT_BASIS = 64;
 const int FEWEST_INTERVALS = 64, MOST_INTERVALS = 16384;
-const int TESTED_INTERVALS = 32;
+const int TESTED_INTERVALS = 32, TESTED_PLACES = 96;
+
+// A filter whose slopes are off by this many tolerances is refused.
+const double LARGEST_ERROR = 100;
 
 vector<double> valuesOf(const mlff_tensor* tensor) {
     vector<double> values(tensor == nullptr ? 0 : tensor->n_values);
@@ -119,23 +124,74 @@ void polynomial(const Jet& left, const Jet& right, double h, double c[6]) {
     c[5] = 6*rise-3*(m0+m1)-0.5*(k0-k1);
 }
 
+/** Compare slopes at the place t, 0 ... 1, of an interval. */
+void compareSlopes(const FilterNet& net, double h, int interval, double t, double& error,
+                   double& largest) {
+    const vector<Jet> left = net.evaluate(interval*h), right = net.evaluate((interval+1)*h);
+    const vector<Jet> exact = net.evaluate((interval+t)*h);
+    for (size_t o = 0; o < left.size(); o++) {
+        double c[6];
+        polynomial(left[o], right[o], h, c);
+        const double slope = c[1]+t*(2*c[2]+t*(3*c[3]+t*(4*c[4]+t*5*c[5])));
+        const double deviation = fabs(slope/h-exact[o].d1);
+        error = (std::isfinite(deviation) ? std::max(error, deviation) : INFINITY);
+        largest = std::max(largest, fabs(exact[o].d1));
+    }
+}
+
 /** How far slopes of a grid are off at most, of the largest slope; where they err most. */
 double estimateSlopeError(const FilterNet& net, double cutoff, int numIntervals) {
     const double h = cutoff/numIntervals, t = 0.5*(1-sqrt(0.2));
     double error = 0, largest = 1e-30;
-    for (int k = 0; k < TESTED_INTERVALS; k++) {
-        const double d = ((2*k+1)*numIntervals/(2*TESTED_INTERVALS))*h;
-        const vector<Jet> left = net.evaluate(d), right = net.evaluate(d+h);
-        const vector<Jet> exact = net.evaluate(d+t*h);
-        for (size_t o = 0; o < left.size(); o++) {
-            double c[6];
-            polynomial(left[o], right[o], h, c);
-            const double slope = c[1]+t*(2*c[2]+t*(3*c[3]+t*(4*c[4]+t*5*c[5])));
-            error = std::max(error, fabs(slope/h-exact[o].d1));
-            largest = std::max(largest, fabs(exact[o].d1));
-        }
+    for (int k = 0; k < TESTED_INTERVALS; k++)
+        compareSlopes(net, h, (2*k+1)*numIntervals/(2*TESTED_INTERVALS), t, error, largest);
+    return error/largest;
+}
+
+/**
+ * The same at distances that are no multiple of an interval (fractions of the golden ratio), so that
+ * no wave hides, and around the centers of Gaussians, which may be narrower than an interval.
+ */
+double searchGaps(const FilterNet& net, const mlff_painn& painn, int numIntervals) {
+    const double golden = 0.61803398874989484820, h = painn.cutoff/numIntervals;
+    double error = 0, largest = 1e-30;
+    auto compareAt = [&](double d) {
+        const int interval = (int) std::min(std::floor(d/h), numIntervals-1.0);
+        compareSlopes(net, h, interval, d/h-interval, error, largest);
+    };
+    for (int k = 0; k < TESTED_PLACES; k++)
+        compareAt(painn.cutoff*(k+fmod((k+1)*golden, 1))/TESTED_PLACES);
+    if (painn.rbf == MLFF_PAINN_GAUSSIAN) {
+        const vector<double> mu = valuesOf(painn.rbf_mu), beta = valuesOf(painn.rbf_beta);
+        for (size_t k = 0; k < mu.size(); k++)
+            for (double deviations : {-2.0, -1.0, -0.5, -0.1, 0.1, 0.5, 1.0, 2.0}) {
+                const double d = mu[k]+deviations/sqrt(2*fabs(beta[k])+1e-30);
+                if (d > 0 && d < painn.cutoff)
+                    compareAt(d);
+            }
     }
     return error/largest;
+}
+
+/**
+ * A linear network is evaluated as it stands, at distances rounded to float in single precision:
+ * their error in units of the narrowest feature of the basis.
+ */
+double estimateRounding(const mlff_painn& painn) {
+    double steepest = 0;
+    for (double value : valuesOf(painn.rbf == MLFF_PAINN_GAUSSIAN ? painn.rbf_beta : painn.rbf_freq))
+        steepest = std::max(steepest, painn.rbf == MLFF_PAINN_GAUSSIAN ? sqrt(2*fabs(value))
+                                                                       : fabs(value));
+    return 6e-8*painn.cutoff*steepest;
+}
+
+[[noreturn]] void refuse(const mlff_painn& painn, double error, double allowed) {
+    std::stringstream message;
+    message << "MLFFForce: the model's radial filters change too fast with the distance for a GPU "
+               "platform in this precision: over the cutoff of " << painn.cutoff << " angstrom their "
+               "slopes are off by " << error << " of the largest, expected at most " << allowed
+            << "; use the Reference platform, or check the model's cutoff and radial basis";
+    throw OpenMMException(message.str());
 }
 
 void fillTable(const FilterNet& net, double cutoff, int numIntervals, double* out) {
@@ -183,6 +239,12 @@ CommonPaiNNFilter::CommonPaiNNFilter(const mlff_painn& painn, double tolerance) 
                 break;
             }
         }
+    // accurate enough where it was looked at; what lies between?
+    double worst = (table || tolerance < 1e-8 ? 0 : estimateRounding(painn));
+    for (const FilterNet& net : nets)
+        worst = std::max(worst, searchGaps(net, painn, numIntervals));
+    if (!(worst <= LARGEST_ERROR*tolerance))
+        refuse(painn, worst, LARGEST_ERROR*tolerance);
     const size_t size = 3*(size_t) painn.n_features*numTerms*std::max(numIntervals, 1);
     coefficients.resize(size*numSets);
     for (int l = 0; l < numSets; l++) {

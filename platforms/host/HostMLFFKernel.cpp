@@ -1,11 +1,14 @@
 #include "HostMLFFKernel.h"
 #include "internal/MLFFException.h"
+#include "internal/MLFFMessages.h"
 #include "internal/MLFFSettings.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/reference/ReferencePlatform.h"
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <map>
 #include <sstream>
 #include <utility>
@@ -16,6 +19,18 @@ using std::vector;
 
 static const double ANGSTROM_PER_NM = 10.0;
 static const double KJMOL_PER_EV = 96.48533212331002;
+
+// Single precision gives energies and forces of atoms that overlap with six digits, but what is
+// small in them then has no digit left.  Beyond these, eV per atom and eV/angstrom, a question is
+// answered in double precision.
+static const double MODEST_ENERGY = 1e3, MODEST_FORCE = 1e4;
+
+// Atoms that overlap and have less energy than this, eV per atom, are in a hole of the model: the
+// strongest bonds give 9 eV per atom.
+static const double DEEPEST_ENERGY = -20;
+
+// Positions in holes that are remembered.
+static const size_t MOST_HOLES = 64;
 
 // Flat arrays as the engine wants them.
 static double (*rows(vector<double>& v))[3] {
@@ -36,7 +51,13 @@ HostCalcMLFFForceKernel::~HostCalcMLFFForceKernel() {
 // --------------------------------------------------------------------------- initialize
 
 void HostCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& force) {
-    createEvaluators(force);
+    settings = readMLFFSettings(force);
+    for (int k = 0; k < force.getNumEnsembleMembers(); k++) {
+        models.push_back(shareMLFFModel(force.getModel(k)));
+        modelFiles.push_back(force.getEnsembleMemberFile(k));
+        evaluators.push_back(createEvaluator(getEnginePlatform(), k, getThreads()));
+    }
+    exactEvaluators.resize(models.size());
     messageFinder = createPairFinder();
     longRangeFinder = createPairFinder();
     const mlff_model_info* info = mlff_model_get_info(&force.getModel());
@@ -59,24 +80,25 @@ void HostCalcMLFFForceKernel::initialize(const System& system, const MLFFForce& 
     }
     position.resize(3*(size_t) numAtoms);
     this->force.resize(3*(size_t) numAtoms);
+    meanForce.resize(models.size() > 1 ? 3*(size_t) numAtoms : 0);
 
     periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !periodic && system.usesPeriodicBoundaryConditions();
     scaleParameter = force.getScaleParameter();
     derivative = force.getNumEnergyParameterDerivatives() > 0;
+    checkGeometry = force.getCheckGeometry();
     readParameters(force);
 }
 
-void HostCalcMLFFForceKernel::createEvaluators(const MLFFForce& force) {
-    mlff_settings settings = readMLFFSettings(force);
-    settings.parallel = getThreads();
-    for (int k = 0; k < force.getNumEnsembleMembers(); k++) {
-        mlff_evaluator* created;
-        mlff_error err;
-        checkMLFFStatus(mlff_evaluator_new(getEnginePlatform(), &force.getModel(k), &settings,
-                                           &created, &err), err, force.getEnsembleMemberFile(k));
-        evaluators.emplace_back(created);
-    }
+HostCalcMLFFForceKernel::Evaluator HostCalcMLFFForceKernel::createEvaluator(
+        const mlff_platform* platform, size_t member, const mlff_parallel* parallel) const {
+    mlff_settings chosen = settings;
+    chosen.parallel = parallel;
+    mlff_evaluator* created;
+    mlff_error err;
+    checkMLFFStatus(mlff_evaluator_new(platform, models[member].get(), &chosen, &created, &err),
+                    err, modelFiles[member]);
+    return Evaluator(created);
 }
 
 void HostCalcMLFFForceKernel::copyParametersToContext(ContextImpl&, const MLFFForce& force) {
@@ -103,7 +125,7 @@ void HostCalcMLFFForceKernel::readParameters(const MLFFForce& force) {
 // ------------------------------------------------------------------------------ execute
 
 double HostCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
-                                        bool includeEnergy, bool) {
+                                        bool includeEnergy, bool inStep) {
     evaluation++;
     const double scale = readMLFFScale(context, scaleParameter)*energyFactor;
     if (scale == 0 && !derivative)
@@ -111,7 +133,7 @@ double HostCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces
 
     readContext(context);
     const bool wantForces = includeForces && scale != 0;
-    const double energy = KJMOL_PER_EV*evaluateMean(makeGraph(), wantForces);
+    const double energy = KJMOL_PER_EV*evaluateMean(makeGraph(), wantForces, inStep);
     auto* data = static_cast<ReferencePlatform::PlatformData*>(context.getPlatformData());
     if (wantForces)
         addForces(*data->forces, scale);
@@ -135,12 +157,10 @@ void HostCalcMLFFForceKernel::readPositions(const vector<Vec3>& particles) {
         const Vec3& p = particles[particle[i]];
         if (!std::isfinite(p[0]+p[1]+p[2])) {
             std::stringstream message;
-            message << "MLFFForce: the position of particle " << particle[i] << " ("
-                    << mlff_element_symbol(species[i]) << ", atom " << i << ") is (" << p[0] << ", "
-                    << p[1] << ", " << p[2] << ") nm at evaluation " << evaluation
-                    << " of this Context: expected finite numbers; if they were finite at the "
-                       "start, the simulation has become unstable (try minimizing first, or a "
-                       "smaller time step)";
+            message << "MLFFForce: " << describeEvaluation() << ": the position of particle "
+                    << particle[i] << " (" << mlff_element_symbol(species[i]) << ", atom " << i
+                    << ") is (" << p[0] << ", " << p[1] << ", " << p[2]
+                    << ") nm: expected finite numbers";
             throw OpenMMException(message.str());
         }
         for (int d = 0; d < 3; d++)
@@ -197,30 +217,143 @@ mlff_graph HostCalcMLFFForceKernel::makeGraph() {
     return graph;
 }
 
-// One member's answer; the arrays wanted are those of the result given.
+/*
+ * One member's answer; the arrays wanted are those of the result given, forces are overwritten.
+ *
+ * In a step, atoms that overlap are an error, as is an overflow of single precision.  A question is
+ * answered with the model's own number wherever there is one, because a minimizer's trial step or a
+ * Monte Carlo move may overlap and be turned down.
+ */
 mlff_result HostCalcMLFFForceKernel::evaluateMember(size_t member, const mlff_graph& graph,
-                                                    mlff_result result) {
+                                                    mlff_result wanted, bool inStep) {
     checkInterruption();
+    mlff_graph asked = graph;
+    asked.refuse_overlaps = inStep && checkGeometry;
+    mlff_result result = wanted;
+    if (wanted.force != nullptr)
+        std::fill(force.begin(), force.end(), 0.0);
     mlff_error err;
-    check(mlff_evaluate(evaluators[member].get(), &graph, nullptr, &result, &err), err);
+    const mlff_status status = mlff_evaluate(evaluators[member].get(), &asked, nullptr, &result,
+                                             &err);
+    if (status == MLFF_ERROR_OVERLAP)
+        refuseOverlap(graph);
+    const bool single = (getEnginePlatform() != mlff_reference_platform());
+    if (!inStep && single && (status == MLFF_OK ? !isModest(result) : status == MLFF_ERROR_NUMBER))
+        result = evaluateInDouble(member, graph, wanted);
+    else
+        check(status, err);
     return result;
 }
 
-// Energy, eV, and forces, eV/angstrom, as the mean of the members.
-double HostCalcMLFFForceKernel::evaluateMean(const mlff_graph& graph, bool wantForces) {
-    mlff_result wanted = {};
-    if (wantForces) {
+// The same on the Reference platform, by the same pairs.
+mlff_result HostCalcMLFFForceKernel::evaluateInDouble(size_t member, const mlff_graph& graph,
+                                                      mlff_result wanted) {
+    if (exactEvaluators[member] == nullptr)
+        exactEvaluators[member] = createEvaluator(mlff_reference_platform(), member, nullptr);
+    if (wanted.force != nullptr)
         std::fill(force.begin(), force.end(), 0.0);
-        wanted.force = rows(force);  // the members add to it
+    mlff_error err;
+    check(mlff_evaluate(exactEvaluators[member].get(), &graph, nullptr, &wanted, &err), err);
+    return wanted;
+}
+
+// Whether all numbers are such as single precision resolves.
+bool HostCalcMLFFForceKernel::isModest(const mlff_result& result) const {
+    if (std::fabs(result.component[MLFF_NETWORK]) > MODEST_ENERGY*particle.size())
+        return false;
+    for (size_t c = 0; result.force != nullptr && c < force.size(); c++)
+        if (std::fabs(force[c]) > MODEST_FORCE)
+            return false;
+    return true;
+}
+
+// Energy, eV, and forces, eV/angstrom, as the mean of the members.
+double HostCalcMLFFForceKernel::evaluateMean(const mlff_graph& graph, bool wantForces,
+                                             bool inStep) {
+    const size_t n = evaluators.size();
+    mlff_result wanted = {}, mean = {};
+    if (wantForces)
+        wanted.force = rows(force);
+    std::fill(meanForce.begin(), meanForce.end(), 0.0);
+    for (size_t k = 0; k < n; k++) {
+        const mlff_result result = evaluateMember(k, graph, wanted, inStep);
+        mean.energy += result.energy/n;
+        for (int c = 0; c < MLFF_N_COMPONENTS; c++)
+            mean.component[c] += result.component[c]/n;
+        for (size_t c = 0; wantForces && c < meanForce.size(); c++)
+            meanForce[c] += force[c]/n;
     }
-    double energy = 0;
-    for (size_t k = 0; k < evaluators.size(); k++)
-        energy += evaluateMember(k, graph, wanted).energy;
-    const double share = 1.0/evaluators.size();
-    if (wantForces && evaluators.size() > 1)
-        for (double& f : force)
-            f *= share;
-    return share*energy;
+    if (wantForces && n > 1)
+        force.swap(meanForce);
+    if (!inStep && checkGeometry)
+        refuseHole(graph, mean);
+    return mean.energy;
+}
+
+// --------------------------------------------------------------------------- refusals
+
+// The worst overlap among the message pairs, which contain all: cutoffs are longer than bonds.
+static mlff_overlap findOverlap(const mlff_graph& graph) {
+    mlff_overlap worst = MLFF_NO_OVERLAP;
+    for (int i = 0; i < graph.n_local; i++)
+        mlff_overlap_find_in_row(&graph.message, i, graph.species, &worst);
+    return worst;
+}
+
+void HostCalcMLFFForceKernel::refuseOverlap(const mlff_graph& graph) const {
+    throw OpenMMException("MLFFForce: " + describeEvaluation() + ": " +
+                          describeMLFFOverlap(findOverlap(graph), species.data(), particle.data()) +
+                          "; minimize the energy before the first step, or call "
+                          "setCheckGeometry(false) to go on in spite of it");
+}
+
+// The lowest energy that the network can mean, eV: bonds, and the atoms themselves where the model
+// has no constants per element (Thomas and Fermi: -21 eV Z^(7/3) is below every atom's energy).
+static double lowestEnergy(const mlff_graph& graph, const mlff_result& mean) {
+    double lowest = DEEPEST_ENERGY*graph.n_local;
+    for (int i = 0; mean.component[MLFF_ELEMENTS] == 0 && i < graph.n_local; i++)
+        lowest -= 21*std::pow(graph.species[i], 7.0/3);
+    return lowest;
+}
+
+static uint64_t hashOf(const vector<double>& x) {
+    uint64_t hash = 0;
+    for (double value : x) {
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        hash = (hash ^ bits)*0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+/*
+ * A minimizer's trial steps pass through holes of a model and come back, so that a hole is no error
+ * by itself.  One that is asked about again is: a minimization has ended there, or begins there, or
+ * a Monte Carlo move has been accepted.
+ */
+void HostCalcMLFFForceKernel::refuseHole(const mlff_graph& graph, const mlff_result& mean) {
+    const double energy = mean.component[MLFF_NETWORK];
+    if (!(energy < lowestEnergy(graph, mean)))
+        return;
+    const mlff_overlap worst = findOverlap(graph);
+    if (worst.first < 0)
+        return;
+    const uint64_t place = hashOf(position);
+    if (std::find(holes.begin(), holes.end(), place) == holes.end()) {
+        if (holes.size() == MOST_HOLES)
+            holes.erase(holes.begin());
+        holes.push_back(place);
+        return;
+    }
+    std::stringstream message;
+    message << "MLFFForce: evaluation " << evaluation << " of this Context comes back to a hole "
+               "of the model, where a minimization has probably ended: "
+            << describeMLFFOverlap(worst, species.data(), particle.data())
+            << ", and this one has no repulsion there (" << energy/graph.n_local
+            << " eV per atom); start from other positions, or call setCheckGeometry(false) to see the "
+               "numbers all the same";
+    throw OpenMMException(message.str());
 }
 
 // Forces on the atoms of the model to the particles, times a factor; kJ/mol/nm.
@@ -230,10 +363,14 @@ void HostCalcMLFFForceKernel::addForces(vector<Vec3>& particles, double scale) c
         particles[particle[i]] += Vec3(force[3*i], force[3*i+1], force[3*i+2])*unit;
 }
 
+string HostCalcMLFFForceKernel::describeEvaluation() const {
+    return describeMLFFEvaluation(evaluation);
+}
+
 void HostCalcMLFFForceKernel::check(mlff_status status, const mlff_error& err) const {
     if (status != MLFF_OK)
-        checkMLFFStatus(status, err, "evaluation " + std::to_string(evaluation) +
-                        " of this Context (atoms are counted as in addAtom())");
+        throw OpenMMException("MLFFForce: " + describeEvaluation() + ": " + err.message +
+                              " (atoms are counted as in addAtom())");
 }
 
 // ---------------------------------------------------------------------------- questions
@@ -247,7 +384,7 @@ void HostCalcMLFFForceKernel::getAtomCharges(ContextImpl& context, vector<double
     for (size_t k = 0; k < evaluators.size(); k++) {
         mlff_result wanted = {};
         wanted.charge = ofMember.data();
-        evaluateMember(k, graph, wanted);
+        evaluateMember(k, graph, wanted, false);
         for (size_t i = 0; i < charges.size(); i++)
             charges[i] += ofMember[i]/evaluators.size();
     }
@@ -260,7 +397,7 @@ void HostCalcMLFFForceKernel::getEnergyComponents(ContextImpl& context,
     const mlff_graph graph = makeGraph();
     components.assign(MLFF_N_COMPONENTS, 0.0);
     for (size_t k = 0; k < evaluators.size(); k++) {
-        const mlff_result result = evaluateMember(k, graph, {});
+        const mlff_result result = evaluateMember(k, graph, {}, false);
         for (int c = 0; c < MLFF_N_COMPONENTS; c++)
             components[c] += KJMOL_PER_EV*result.component[c]/evaluators.size();
     }
@@ -288,10 +425,9 @@ void HostCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl& context, double&
     const size_t n = evaluators.size(), width = force.size();
     vector<double> energies, forces;
     for (size_t k = 0; k < n; k++) {
-        std::fill(force.begin(), force.end(), 0.0);
         mlff_result wanted = {};
         wanted.force = rows(force);
-        energies.push_back(evaluateMember(k, graph, wanted).energy);
+        energies.push_back(evaluateMember(k, graph, wanted, false).energy);
         forces.insert(forces.end(), force.begin(), force.end());
     }
     energy = KJMOL_PER_EV*deviation(energies, 1, 0, 1);
@@ -313,7 +449,7 @@ void HostCalcMLFFForceKernel::differentiateForces(size_t coordinate, double* row
     std::fill(row, row+force.size(), 0.0);
     for (int k = 0; k < 4; k++) {
         position[coordinate] = x+offset[k]*h;
-        evaluateMean(makeGraph(), true);
+        evaluateMean(makeGraph(), true, false);
         for (size_t c = 0; c < force.size(); c++)
             row[c] += weight[k]*force[c]/(12*h);
     }

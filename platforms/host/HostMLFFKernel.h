@@ -2,9 +2,11 @@
 #define OPENMM_HOSTMLFFKERNEL_H_
 
 #include "MLFFKernels.h"
+#include "internal/MLFFModel.h"
 #include "mlff.h"
 #include "mlff_reference.h"
 #include "openmm/Vec3.h"
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -81,7 +83,9 @@ private:
             mlff_evaluator_free(evaluator);
         }
     };
-    void createEvaluators(const MLFFForce& force);
+    typedef std::unique_ptr<mlff_evaluator, FreeEvaluator> Evaluator;
+    Evaluator createEvaluator(const mlff_platform* platform, size_t member,
+                              const mlff_parallel* parallel) const;
     void readParameters(const MLFFForce& force);
     // from the particles to the graph
     void readContext(ContextImpl& context);
@@ -91,20 +95,31 @@ private:
     mlff_pairs findPairs(double range, HostPairFinder& finder);
     mlff_graph makeGraph();
     // evaluations
-    mlff_result evaluateMember(size_t member, const mlff_graph& graph, mlff_result result);
-    double evaluateMean(const mlff_graph& graph, bool wantForces);
+    mlff_result evaluateMember(size_t member, const mlff_graph& graph, mlff_result wanted,
+                               bool inStep);
+    mlff_result evaluateInDouble(size_t member, const mlff_graph& graph, mlff_result wanted);
+    double evaluateMean(const mlff_graph& graph, bool wantForces, bool inStep);
+    bool isModest(const mlff_result& result) const;
+    void refuseHole(const mlff_graph& graph, const mlff_result& mean);
+    [[noreturn]] void refuseOverlap(const mlff_graph& graph) const;
     void addForces(std::vector<Vec3>& particles, double scale) const;
     void differentiateForces(size_t coordinate, double* row);
+    std::string describeEvaluation() const;
     void check(mlff_status status, const mlff_error& err) const;
 
     // fixed by initialize()
-    std::vector<std::unique_ptr<mlff_evaluator, FreeEvaluator> > evaluators;  // one a member
+    std::vector<MLFFModelShare> models;     // one per member
+    std::vector<std::string> modelFiles;    // likewise
+    mlff_settings settings;
+    std::vector<Evaluator> evaluators;      // one per member
+    std::vector<Evaluator> exactEvaluators; // in double precision; null until one is needed
     std::unique_ptr<HostPairFinder> messageFinder, longRangeFinder;
     std::vector<int> particle;              // [n_atoms] particle of each atom of the model
     std::vector<int> bond;                  // [n_bonds][2] atoms
     int numLayers;
     double placementCutoff;                 // angstrom, of ref_regions_place()
     bool periodic, unwrap;                  // images interact; a region may come in pieces
+    bool checkGeometry;
     std::string scaleParameter;
     bool derivative;
     // changed by copyParametersToContext()
@@ -113,9 +128,11 @@ private:
     double energyFactor;
     // one evaluation; kept between evaluations
     std::vector<double> position, force;    // [n_atoms][3] angstrom, eV/angstrom
+    std::vector<double> meanForce;          // likewise; of an ensemble
     double cell[3][3];                      // angstrom, rows a b c
     ref_regions_memory placement;
     long long evaluation;                   // counts from 1
+    std::vector<uint64_t> holes;            // hashes of positions in holes of the model
 };
 
 } // namespace OpenMM

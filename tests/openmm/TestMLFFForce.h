@@ -905,6 +905,205 @@ static void testAtomsAtOnePlace() {
     checkGolden(g, simulation.evaluate(), "apart again");
 }
 
+// The pair that overlaps worst, by atom, element and particle; nothing without one, or unasked.
+static void testGeometryWarning() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    vector<Vec3> positions(g.positions);
+    positions.insert(positions.begin(), Vec3(5, 5, 5));
+    const Vec3 carbon = positions[1];
+    for (bool check : {true, false})
+        for (bool wrapped : {false, true}) {
+            System system;
+            system.addParticle(1);
+            addParticles(system, g);
+            auto* force = makeForce(g, 1);
+            force->setCheckGeometry(check);
+            system.addForce(force);
+            if (wrapped)
+                makePeriodic(system, Vec3(1.5, 0, 0), Vec3(0, 1.625, 0), Vec3(0, 0, 1.75));
+            Simulation simulation(system, positions);
+            Context& context = simulation.context;
+            CHECK(force->getGeometryWarning(context) == "");
+
+            // H on C: half the sum of their radii is 0.0535 nm
+            vector<Vec3> close(positions);
+            close[4] = carbon+Vec3(0, 0.0536, 0);
+            context.setPositions(close);
+            CHECK(force->getGeometryWarning(context) == "");
+            close[4] = carbon+Vec3(0, 0.0534, wrapped ? 1.75 : 0);
+            context.setPositions(close);
+            const string text = force->getGeometryWarning(context);
+            if (check) {
+                CHECK(text.find("atoms 0 (C, particle 1) and 3 (H, particle 4)") == 0);
+                CHECK(text.find("0.534 A apart") != string::npos);
+                CHECK(text.find("1.07 A") != string::npos);
+            }
+            else
+                CHECK(text == "");
+        }
+}
+
+static bool isHost() {
+    return testPlatform.name == "Reference" || testPlatform.name == "CPU";
+}
+
+// Idealized, nm.
+static Golden ringOrCage(const string& name) {
+    Golden g;
+    g.name = name;
+    g.model = "painn-hcno-distilled";
+    g.periodic = false;
+    auto add = [&](int z, double x, double y, double w) {
+        g.numbers.push_back(z);
+        g.positions.push_back(Vec3(x, y, w));
+    };
+    for (int k = 0; k < 6 && name == "benzene"; k++) {
+        const double a = M_PI/3*k;
+        add(6, 0.1397*cos(a), 0.1397*sin(a), 0);
+        add(1, 0.2481*cos(a), 0.2481*sin(a), 0);
+    }
+    for (int k = 0; k < 8 && name == "cubane"; k++) {
+        const double x = k & 1 ? 1 : -1, y = k & 2 ? 1 : -1, w = k & 4 ? 1 : -1;
+        add(6, 0.0785*x, 0.0785*y, 0.0785*w);
+        add(1, 0.1414*x, 0.1414*y, 0.1414*w);
+    }
+    if (name == "pyridine") {
+        add(7, 0, 0.1419, 0);
+        for (double side : {-1.0, 1.0}) {
+            add(6, side*0.1139, 0.0720, 0);
+            add(1, side*0.2056, 0.1303, 0);
+            add(6, side*0.1195, -0.0671, 0);
+            add(1, side*0.2153, -0.1282, 0);
+        }
+        add(6, 0, -0.1384, 0);
+        add(1, 0, -0.2469, 0);
+    }
+    return g;
+}
+
+// The first step of OpenMM's minimizer is 1 nm long: atoms overlap, single precision overflows, and
+// holes of the model lie on the way. The search must come back from there, to Reference's minimum.
+static void testMinimizerComesBack() {
+    for (const char* name : {"benzene", "pyridine", "cubane"}) {
+        const Golden g = ringOrCage(name);
+        System system;
+        addParticles(system, g);
+        system.addForce(makeForce(g));
+        std::mt19937 random(7);
+        std::normal_distribution<double> normal(0, 0.001);
+        for (int k = 0; k < 6; k++) {
+            vector<Vec3> positions(g.positions);
+            for (Vec3& p : positions)
+                p += Vec3(normal(random), normal(random), normal(random))*k;
+            Simulation simulation(system, positions);
+            const double before = simulation.energy();
+            LocalEnergyMinimizer::minimize(simulation.context, 1.0);
+            const State after = simulation.context.getState(State::Positions | State::Energy);
+            CHECK(after.getPotentialEnergy() < before);
+            CHECK(after.getPotentialEnergy() > before-1000);
+            const vector<Vec3> expected = minimizeOnReference(system, positions);
+            CHECK_NEAR(onReference(system, expected).getPotentialEnergy(),
+                       after.getPotentialEnergy(), 0.1);
+        }
+    }
+}
+
+// Questions where single precision overflows, or has no digits left, are answered as on Reference.
+static void testAbsurdPositions() {
+    for (double scale : {0.4, 0.2, 0.1, 0.03}) {
+        Golden g = ringOrCage("benzene");
+        for (Vec3& p : g.positions)
+            p *= scale;
+        System system;
+        addParticles(system, g);
+        auto* force = makeForce(g);
+        system.addForce(force);
+        Simulation simulation(system, g.positions);
+        const State expected = onReference(system, g.positions), found = simulation.evaluate();
+        const double largestForce = largest(expected.getForces());
+        CHECK(std::isfinite(expected.getPotentialEnergy()) && largestForce > 1e6);
+        CHECK_NEAR(expected.getPotentialEnergy(), found.getPotentialEnergy(),
+                   1e-9*fabs(expected.getPotentialEnergy()));
+        CHECK_NEAR(0, largestDifference(expected.getForces(), found.getForces()),
+                   1e-9*largestForce);
+        std::map<string, double> components = force->getEnergyComponents(simulation.context);
+        CHECK_NEAR(expected.getPotentialEnergy(), components["network"]+components["elements"],
+                   1e-9*fabs(expected.getPotentialEnergy()));
+    }
+}
+
+// In a step atoms that overlap are an error that names them, unless the user insists.
+static void testOverlapInStep() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    vector<Vec3> positions(g.positions);
+    positions[3] = positions[0]+Vec3(0, 0.05, 0);
+    positions.insert(positions.begin(), Vec3(5, 5, 5));
+    for (bool check : {true, false}) {
+        System system;
+        system.addParticle(1);
+        addParticles(system, g);
+        auto* force = makeForce(g, 1);
+        force->setCheckGeometry(check);
+        system.addForce(force);
+        Simulation simulation(system, positions);
+        CHECK(std::isfinite(simulation.energy()));
+        auto step = [&] { simulation.integrator.step(1); };
+        if (!check) {
+            step();
+            continue;
+        }
+        CHECK_THROWS("atoms 0 (C, particle 1) and 3 (H, particle 4) are 0.500 A apart", step());
+        CHECK_THROWS("evaluation 3", step());
+        CHECK_THROWS("time step", step());
+        CHECK_THROWS("minimize", step());
+        simulation.context.setPositions(positions);
+        CHECK(std::isfinite(simulation.energy()));
+    }
+}
+
+// What went wrong first is said first, also where a box is what an evaluation stumbles over.
+static void testUnstableRun() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeForce(g, 0, true));
+    makePeriodic(system, Vec3(1.5, 0, 0), Vec3(0, 1.5, 0), Vec3(0, 0, 1.5));
+    Simulation simulation(system, g.positions, 0.02);
+    simulation.context.setVelocitiesToTemperature(3000, 1);
+    string message;
+    try {
+        simulation.integrator.step(2000);
+    }
+    catch (const OpenMMException& e) {
+        message = e.what();
+    }
+    const size_t unstable = message.find("has become unstable");
+    CHECK(unstable != string::npos && unstable < 100);
+    CHECK(message.find("time step") != string::npos);
+    for (const char* later : {"larger box", "overlap:", "the bond"})
+        CHECK(message.find(later) == string::npos || message.find(later) > unstable);
+    printf("    an unstable run: %s\n", message.c_str());
+}
+
+// A hole of the model is a number once, as for a minimizer that passes through; who stays is told.
+static void testHole() {
+    Golden g;
+    g.model = "painn-hcno-distilled";
+    g.periodic = false;
+    g.numbers = {8, 1, 1};
+    g.positions = {Vec3(0, 0, 0), Vec3(0.02, 0, 0), Vec3(-0.024, 0.0927, 0)};
+    System system;
+    addParticles(system, g);
+    auto* force = makeForce(g);
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    simulation.energy();
+    CHECK(force->getEnergyComponents(simulation.context)["network"] < -100*KJMOL_PER_EV*3);
+    CHECK(force->getGeometryWarning(simulation.context).find("0.200 A") != string::npos);
+    CHECK_THROWS("hole", simulation.energy());
+    CHECK_THROWS("atoms 0 (O, particle 0) and 1 (H, particle 1)", simulation.evaluate());
+}
+
 // ---------------------------------------------------------------------------------- all
 
 static int runPlatformTests() {
@@ -939,6 +1138,14 @@ static int runPlatformTests() {
     RUN(testNonFinitePositions);
     RUN(testAtomsAtOnePlace);
     runLifetimeTests();
+    RUN(testGeometryWarning);
+    if (isHost()) {
+        RUN(testMinimizerComesBack);
+        RUN(testAbsurdPositions);
+        RUN(testOverlapInStep);
+        RUN(testUnstableRun);
+        RUN(testHole);
+    }
     runChargeTests();
     return check_report(("MLFFForce on " + testPlatform.name).c_str());
 }

@@ -401,6 +401,7 @@ static void testListsFollow() {
     for (const char* name : {"box_triclinic dsf", "box_triclinic ewald",
                              "formamide_4water simple"}) {
         Molecule molecule(chargedGolden("published-4x4", name));
+        molecule.force->setCheckGeometry(false);  // random weights know no repulsion
         molecule.context().setVelocitiesToTemperature(600, 2);
         for (int k = 0; k < 4; k++) {
             molecule.simulation->integrator.step(15);

@@ -450,6 +450,10 @@ static void test_simulation(void) {
     CHECK(strlen(start) == 8 && !strncmp(start, info, 8));
     CHECK(OpenMM_MLFFForce_getExecutionInfo(force, context, NULL, 0) == length);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getExecutionInfo(force, context, NULL, 9) == -1);
+    CHECK(OpenMM_MLFFForce_getGeometryWarning(force, context, info, sizeof info) == 0);
+    CHECK(info[0] == 0);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getGeometryWarning(NULL, context, info, 9) == -1);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_getGeometryWarning(force, context, NULL, 9) == -1);
     CHECK_ZERO(OpenMM_MLFF_step(integrator, 20));
     CHECK(fabs(potential(context) - energy) > 1e-3);
     CHECK_ZERO(OpenMM_MLFF_minimizeEnergy(context, 1, 0));

@@ -544,17 +544,29 @@ int OpenMM_MLFFForce_getEnergyComponent(const OpenMM_MLFFForce* target, OpenMM_C
     });
 }
 
+// As much of a text as there is room for; its length.
+static int copyText(const string& from, char* text, size_t length) {
+    if (length > 0) {
+        char* to = &notNull(text, "text");
+        to[from.copy(to, length-1)] = '\0';
+    }
+    return (int) from.size();
+}
+
+int OpenMM_MLFFForce_getGeometryWarning(const OpenMM_MLFFForce* target, OpenMM_Context* context,
+                                        char* text, size_t length) {
+    return guarded(-1, [&] {
+        return copyText(cpp(target).getGeometryWarning(cpp(context)), text, length);
+    });
+}
+
 int OpenMM_MLFFForce_getExecutionInfo(const OpenMM_MLFFForce* target, OpenMM_Context* context,
                                       char* text, size_t length) {
     return guarded(-1, [&] {
         string lines;
         for (const auto& item : cpp(target).getExecutionInfo(cpp(context)))
             lines += item.first + ": " + item.second + "\n";
-        if (length > 0) {
-            char* to = &notNull(text, "text");
-            to[lines.copy(to, length-1)] = '\0';
-        }
-        return (int) lines.size();
+        return copyText(lines, text, length);
     });
 }
 

@@ -295,6 +295,12 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_getExecutionInfo(const OpenMM_MLFFForce *
                                                         OpenMM_Context *context, char *text,
                                                         size_t length);
 
+/* The sentence about atoms that overlap at the present positions, "" if there is none, in text as
+   above. The number of characters that it takes, or -1. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getGeometryWarning(const OpenMM_MLFFForce *target,
+                                                          OpenMM_Context *context, char *text,
+                                                          size_t length);
+
 /* ------------------------------------------------------- OpenMM's functions, with errors -- */
 
 /* Load every plugin of a folder. -1 if it has none that can be loaded, or if a plugin of MLFFForce

@@ -57,6 +57,7 @@ public:
                               MLFFInterruption* interruption);
     void computeHessian(ContextImpl& context, std::vector<double>& hessian,
                         MLFFInterruption* interruption);
+    std::string getGeometryWarning(ContextImpl& context);
     std::map<std::string, std::string> getExecutionInfo(ContextImpl& context);
     MLFFForce::CoulombMethod getCoulombMethod() const {
         return coulombMethod;

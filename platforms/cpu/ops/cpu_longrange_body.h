@@ -106,7 +106,8 @@ CPU_INLINE vf coulomb_phi(const cpu_longrange_terms *t, const cpu_coulomb_form f
         const vf x = d * (1 / t->range);
         vf h, dh;
         if (form == CPU_COULOMB_SHORT_EXP) {
-            const vf rest = 1.0f / (1.0f - x * x);
+            // below 1/60 h is 0; d just below the range may round to x = 1
+            const vf room = 1.0f - x * x, rest = 1.0f / vselect(room > 0.01f, room, vset(0.01f));
             h = vselect(rest > 60.0f, zero, vexp(1.0f - rest));
             dh = -2.0f / t->range * x * rest * rest * h;
         } else {
@@ -124,10 +125,14 @@ CPU_INLINE vf coulomb_phi(const cpu_longrange_terms *t, const cpu_coulomb_form f
 
 /* --------------------------------------------------------------------------- dispersion -- */
 
-/* D(r) sw(r) in atomic units, *slope its derivative by d, 1/angstrom. */
+/*
+ * D(r) sw(r) in atomic units, *slope its derivative by d, 1/angstrom. The powers of r stop growing at
+ * 10^4 bohr, before r^8 overflows: D is 10^-24 there, 10^-18 of its value at contact.
+ */
 CPU_INLINE vf dispersion_damped(const cpu_dispersion *d3, float root_k, vf root, vf d, vf inv,
                                 vf *slope) {
-    const vf r = d * (1 / d3->bohr), r2 = r * r, r6 = r2 * r2 * r2, r8 = r6 * r2;
+    const vf far = vset(1e4f), at = d * (1 / d3->bohr), r = vselect(at < far, at, far);
+    const vf r2 = r * r, r6 = r2 * r2 * r2, r8 = r6 * r2;
     const vf root_rr = root_k * root, rr = root_rr * root_rr;
     const vf R0 = d3->a1 * root_rr + d3->a2, R2 = R0 * R0, R6 = R2 * R2 * R2, R8 = R6 * R2;
     const vf i6 = 1.0f / (r6 + R6), i8 = 1.0f / (r8 + R8);

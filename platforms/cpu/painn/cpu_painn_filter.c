@@ -211,6 +211,60 @@ static bool accurate(net *n, int n_intervals, double *scratch) {
     return error <= 1e-7 * largest && slope_error <= 1e-5 * largest_slope;
 }
 
+/*
+ * The largest error of the table's value and slope at distance d, and the largest value and slope
+ * there. The cubic is that of the interval around d.
+ */
+typedef struct deviation {
+    double value, slope, largest, largest_slope;
+} deviation;
+
+static void compare_at(net *n, int n_intervals, double d, double *scratch, deviation *worst) {
+    const size_t width = 3 * (size_t) n->painn->n_features;
+    const double h = n->painn->cutoff / n_intervals, left_end = fmin(floor(d / h), n_intervals - 1);
+    const double t = d / h - left_end, *left = scratch, *right = left + 2 * width,
+                 *exact = right + 2 * width;
+    evaluate(n, (const double[BATCH]) {left_end * h, (left_end + 1) * h, d}, scratch);
+    for (size_t o = 0; o < width; o++) {
+        const double rise = right[o] - left[o], m0 = left[width + o] * h, m1 = right[width + o] * h;
+        const double c2 = 3 * rise - 2 * m0 - m1, c3 = m0 + m1 - 2 * rise;
+        const double value = left[o] + t * (m0 + t * (c2 + t * c3));
+        const double slope = (m0 + t * (2 * c2 + 3 * t * c3)) / h;
+        const bool finite = isfinite(value - exact[o]) && isfinite(slope - exact[width + o]);
+        worst->value = finite ? fmax(worst->value, fabs(value - exact[o])) : INFINITY;
+        worst->slope = finite ? fmax(worst->slope, fabs(slope - exact[width + o])) : INFINITY;
+        worst->largest = fmax(worst->largest, fabs(exact[o]));
+        worst->largest_slope = fmax(worst->largest_slope, fabs(exact[width + o]));
+    }
+}
+
+/*
+ * Whether the grid also holds what lies between the places that accurate() looks at: at distances
+ * that are no multiple of an interval (fractions of the golden ratio), so that no wave hides, and
+ * around the centers of Gaussians, which may be narrower than an interval. Returns the larger of the
+ * two errors in units of twice what is allowed: at most 1 is fine.
+ */
+static double search_gaps(net *n, int n_intervals, double *scratch) {
+    enum { PLACES = 192 };
+    static const double golden = 0.61803398874989484820;
+    static const double offset[] = {-2, -1, -0.5, -0.1, 0.1, 0.5, 1, 2};  // standard deviations
+    const mlff_painn *painn = n->painn;
+    deviation worst = {.largest = 1e-30, .largest_slope = 1e-30};
+    for (int k = 0; k < PLACES; k++) {
+        const double t = fmod((k + 1) * golden, 1);
+        compare_at(n, n_intervals, painn->cutoff * (k + t) / PLACES, scratch, &worst);
+    }
+    for (int k = 0; k < painn->n_rbf && painn->rbf == MLFF_PAINN_GAUSSIAN; k++)
+        for (size_t i = 0; i < sizeof offset / sizeof *offset; i++) {
+            const double d = n->mu[k] + offset[i] / sqrt(2 * fabs(n->beta[k]) + 1e-30);
+            if (d > 0 && d < painn->cutoff)
+                compare_at(n, n_intervals, d, scratch, &worst);
+        }
+    if (!isfinite(worst.value) || !isfinite(worst.largest) || !isfinite(worst.largest_slope))
+        return INFINITY;
+    return fmax(worst.value / (2e-7 * worst.largest), worst.slope / (2e-5 * worst.largest_slope));
+}
+
 /* Filter values and slopes (per interval) at all knots: [n_intervals + 1, whole batches][2][3F]. */
 static void sample(net *n, int n_intervals, double *knots) {
     const size_t width = 3 * (size_t) n->painn->n_features;
@@ -245,18 +299,38 @@ static void arrange(const mlff_painn *painn, int n_features, int n_intervals, co
             }
 }
 
-/* The number of intervals that layer l needs, at least *n_intervals. */
-static mlff_status refine(const mlff_painn *painn, int l, int *n_intervals, mlff_error *err) {
-    enum { LAST = 8192 };
+/* The number of intervals that layer l needs, at least *n_intervals. A filter that the finest grid
+   does not hold is refused. */
+static mlff_status refine(const mlff_painn *painn, int l, int n_features, int *n_intervals,
+                          mlff_error *err) {
+    // the finest grid: 64 MB a layer, or what wide models with ordinary filters may need
+    enum { LARGEST = 64 << 20, FINEST = 1 << 17, FINEST_IN_ANY_CASE = 8192 };
+    int last = FINEST_IN_ANY_CASE;
+    while (last < FINEST && 2 * (size_t) last * 12 * n_features * sizeof(float) <= LARGEST)
+        last *= 2;
     net n;
     MLFF_TRY(net_new(painn, l, &n, err));
     double *scratch = malloc(2 * BATCH * 2 * 3 * (size_t) painn->n_features * sizeof *scratch);
-    while (scratch && *n_intervals < LAST && !accurate(&n, *n_intervals, scratch))
-        *n_intervals *= 2;
+    bool good = false;
+    double error = 0;
+    while (scratch && !good) {
+        error = search_gaps(&n, *n_intervals, scratch);
+        good = error <= 1 && accurate(&n, *n_intervals, scratch);
+        if (!good && *n_intervals >= last)
+            break;
+        *n_intervals *= good ? 1 : 2;
+    }
     net_free(&n);
     if (!scratch)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for the filter of layer %d", l);
     free(scratch);
+    if (!good)
+        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "the radial filters of layer %d change too "
+                         "fast with the distance for the CPU platform's tables: with %d intervals "
+                         "over the cutoff of %g angstrom they are off by %.2g of the largest "
+                         "slope, expected at most 2e-05; use the Reference platform, which has no "
+                         "tables, or check the model's cutoff and radial basis", l, *n_intervals,
+                         painn->cutoff, 2e-5 * error);
     return MLFF_OK;
 }
 
@@ -285,7 +359,7 @@ mlff_status cpu_painn_filters_new(const mlff_painn *painn, int n_tables, int n_f
                                   cpu_filter_table *out, mlff_error *err) {
     int n_intervals = 256;
     for (int l = 0; l < n_tables; l++)
-        MLFF_TRY(refine(painn, l, &n_intervals, err));
+        MLFF_TRY(refine(painn, l, n_features, &n_intervals, err));
     for (int l = 0; l < n_tables; l++)
         MLFF_TRY(make_table(painn, l, n_features, n_intervals, &out[l], err));
     return MLFF_OK;
