@@ -643,10 +643,6 @@ void CommonGeometry::readOldStatus(Copy& copy) {
         clearStatus();
         return;
     }
-    if (!lists || copy.generation != status->generation)
-        return;
-    if (words[MOVED])
-        rebuild = true;
     for (int k = 0; k < 2; k++)
         if (words[OVERFLOWN+k]) {
             clearStatus();
@@ -656,6 +652,10 @@ void CommonGeometry::readOldStatus(Copy& copy) {
                     "unstable (try minimizing first, or a smaller time step)";
             throw OpenMMException(text.str());
         }
+    if (!lists || copy.generation != status->generation)
+        return;
+    if (words[MOVED])
+        rebuild = true;
     adaptCapacities(words);
 }
 

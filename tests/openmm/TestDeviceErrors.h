@@ -284,11 +284,39 @@ static void testFarFromOrigin() {
     CHECK(messageOf([&] { simulation.evaluate(); }) == "");
 }
 
+/* A region that the box may have cut anywhere: at the start the box is too small, later the simulation
+   has become unstable, which the message says first. */
+static void testErrorsOfSpan() {
+    const Golden g = methanol();
+    System system;
+    addParticles(system, g);
+    system.setDefaultPeriodicBoxVectors(Vec3(2, 0, 0), Vec3(0, 2, 0), Vec3(0, 0, 2));
+    auto* spring = new HarmonicBondForce();
+    spring->setUsesPeriodicBoundaryConditions(true);
+    system.addForce(spring);
+    system.addForce(makeForce(g));
+    const vector<Vec3> cut = withAtom(g.positions, 4, g.positions[0]+Vec3(0.98, 0.98, 0.98));
+    Simulation simulation(system, cut);
+    const auto ask = [&] {
+        simulation.context.getState(State::Forces);
+    };
+    const string first = messageOf(ask);
+    CHECK(has(first, "evaluation 1 of") && has(first, "particle 4") && has(first, "larger box"));
+    CHECK(first.find("unstable") == string::npos);
+    simulation.context.setPositions(g.positions);
+    checkForces(atKeptPositions(g, system), simulation.context);
+    simulation.context.setPositions(cut);
+    const string later = messageOf(ask);
+    CHECK(has(later, "evaluation 3 of") && has(later, "larger box") && has(later, "unstable"));
+    CHECK(later.find("unstable") < later.find("larger box"));
+}
+
 static void runErrorTests() {
     RUN(testErrorsAtOnce);
     RUN(testErrorsInSteps);
     RUN(testErrorsWithLists);
     RUN(testErrorsInCustomCVForce);
+    RUN(testErrorsOfSpan);
     RUN(testOverflow);
     RUN(testOverlap);
     RUN(testFarFromOrigin);
