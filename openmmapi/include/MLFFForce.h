@@ -100,6 +100,17 @@ public:
  * GPU platforms work; the defaults choose by themselves.  getExecutionInfo() tells what a Context
  * does.
  *
+ * <b>Errors.</b>  What cannot be computed (a position that is not finite, atoms at the same place,
+ * numbers that overflow) is an OpenMMException that names atoms and evaluation.  Reference and CPU
+ * throw it at once.  The GPU platforms throw it at once outside of steps (getState(), a minimizer,
+ * whatever asks for energies); in a step that needs forces only they do not wait for the device, and
+ * throw it up to two evaluations later, with the number of the evaluation that failed.  Until then
+ * its forces are 805306368 kJ/mol/nm along each axis, which no real force is.  Afterwards the Context
+ * works again, with other positions.  Where numbers overflow outside of a step, as when a minimizer
+ * tries too long a step, the evaluation is repeated in double precision on the host instead.  In
+ * single precision a GPU rounds positions, and atoms more than 128 nm from the origin are refused
+ * unless setCheckGeometry(false) is called.
+ *
  * <b>Units.</b>  As everywhere in OpenMM: nm, kJ/mol, e.  The energy is the model's total energy,
  * including its constant per element, so it may be large; only differences have a meaning.
  *
@@ -551,7 +562,8 @@ public:
 
     /**
      * Set whether boxes and positions that no model was made for are refused.  The default is true:
-     * an error names a box that cannot be meant, and, in an integrator's step, atoms that overlap.
+     * an error names a box that cannot be meant, positions that a GPU in single precision rounds too
+     * much, and, in an integrator's step, atoms closer than half the sum of their covalent radii.
      * Such boxes are: less than 1 A^3 per atom of a region; a lattice vector of less than 1 A; the
      * cube of 1 A of dummy CRYST1 records; OpenMM's default cube of 2 nm in a Context that has had
      * no other box, if setIntendedBoxVectors() names another one.  Where it names none, that cube is

@@ -2,6 +2,7 @@
 #include "atoms.cc.h"
 #include "internal/MLFFException.h"
 #include "mlff_box.h"
+#include "mlff_elements.h"
 #include "pairs.cc.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
@@ -22,10 +23,19 @@ const double ANGSTROM_PER_NM = 10.0;
 const double SKIN = 0.1;            // nm, of all lists
 const double SOON = 0.5;            // of half the skin: a search is due
 const int BRUTE_LIMIT = 256;        // rows up to which every pair is looked at
+const double LARGEST_RADIUS = 3;    // angstrom, covalent
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
 // Words of the status, as in support.cc
-enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8, RANGE = 10, COPIES = 17};
+enum {NOT_FINITE = 0, MOVED = 2, SPAN = 3, OVERFLOWN = 4, FULL = 6, HALF = 8, RANGE = 10,
+      POSITION = 11, FAR = 12, CLOSE = 13, COPIES = 17};
+
+/*
+ * Largest coordinate, nm. Floats are 1.5e-5 nm apart from here on: rounding moves an atom by up to
+ * half of that, and the force of a stiff bond (5e5 kJ/mol/nm^2) by 4 kJ/mol/nm, some thousandth of
+ * the forces in a molecule. Beyond the second limit, lattice vectors do not fit an int.
+ */
+const double FARTHEST_SINGLE = 128, FARTHEST = 1e9;
 
 int roundUp(double value) {
     return 8*(int) std::ceil(value/8);
@@ -33,21 +43,23 @@ int roundUp(double value) {
 
 } // namespace
 
-// Copies of the status words on their way to the host.
+// The status words of an evaluation on their way to the host.
+struct CommonGeometry::Copy {
+    std::shared_ptr<void> memory;
+    ComputeEvent event;
+    bool posted;
+    int generation;
+    long long evaluation;
+};
+
 struct CommonGeometry::Status {
-    struct Copy {
-        std::shared_ptr<void> memory;
-        ComputeEvent event;
-        bool posted;
-        int generation;
-    };
     Copy copies[3];             // two that take turns behind evaluations, one to wait for
     int next, generation;       // what was posted before capacities changed says nothing about them
 
     explicit Status(CommonDevice& device) : next(0), generation(0) {
         for (Copy& copy : copies)
             copy = {device.allocateStaging(CommonAtoms::STATUS_SIZE*sizeof(int)),
-                    device.cc.createEvent(), false, 0};
+                    device.cc.createEvent(), false, 0, 0};
     }
     // The device may still be writing.
     ~Status() {
@@ -58,11 +70,12 @@ struct CommonGeometry::Status {
             if (copy.posted)
                 wait(copy);
     }
-    void post(Copy& copy, ComputeArray& words) {
+    void post(Copy& copy, ComputeArray& words, long long evaluation) {
         words.download(copy.memory.get(), false);
         copy.event->enqueue();
         copy.posted = true;
         copy.generation = generation;
+        copy.evaluation = evaluation;
     }
     const int* wait(Copy& copy) {
         copy.event->wait();
@@ -85,9 +98,9 @@ struct CommonGeometry::SkinList {
 CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
                                const MLFFForce& force) :
         evaluation(0), device(device), cc(device.cc), lists(false), wantLongRange(false),
-        cells(false), outOfRange(false), rebuild(false), scale(1), repeats(0), lastStep(-1),
-        messageRange(0), numRounds(0),
-        checkCopies(force.getCheckGeometry()), numCells(1, 1, 1, 0) {
+        cells(false), outOfRange(false), checked(force.getCheckGeometry()), repeating(false),
+        inStep(false), rebuild(false), scale(1), repeats(0), lastStep(-1), messageRange(0),
+        numRounds(0), checkCopies(force.getCheckGeometry()), numCells(1, 1, 1, 0) {
     frame.fill(NAN);    // equal to no other
     atoms.periodic = force.usesPeriodicBoundaryConditions();
     unwrap = !atoms.periodic && system.usesPeriodicBoundaryConditions();
@@ -102,6 +115,7 @@ CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
     atoms.status.initialize<int>(cc, CommonAtoms::STATUS_SIZE, "mlffStatus");
     atoms.frame.initialize(cc, CommonAtoms::FRAME_SIZE, 4*device.getExactSize(), "mlffFrame");
     slots.initialize<int>(cc, n, "mlffSlots");
+    device.initializeReal(radius, n, "mlffRadius");
     cell.initialize<mm_int4>(cc, atoms.periodic ? n : 1, "mlffCell");
     cc.clearBuffer(atoms.status);
     cc.clearBuffer(cell);
@@ -111,6 +125,7 @@ CommonGeometry::CommonGeometry(CommonDevice& device, const System& system,
     atoms.regionRange.upload(range);
     if (atoms.numAtoms > 0)
         atoms.regionOfRow.upload(atoms.region);
+    uploadRadii();
     if (unwrap)
         createTree(force);
     status.reset(new Status(device));
@@ -174,6 +189,8 @@ void CommonGeometry::readParameters(const MLFFForce& force) {
         force.getRegionParameters(r, atoms.totalCharge[r], multiplicity);
         atoms.multiplicity[r] = multiplicity;
     }
+    if (radius.isInitialized())
+        uploadRadii();
 }
 
 /*
@@ -237,6 +254,26 @@ void CommonGeometry::createTree(const MLFFForce& force) {
     shift.initialize<mm_int4>(cc, std::max(2*n, 1), "mlffShift");
     if (n > 0)
         parent.upload(parents);
+}
+
+// Half the covalent radii, for reports of atoms that are too close.
+void CommonGeometry::uploadRadii() {
+    vector<double> radii;
+    for (int z : atoms.species)
+        radii.push_back(0.5*mlff_covalent_radius(z));
+    device.uploadReal(radius, radii);
+}
+
+void CommonGeometry::readPositions(vector<double>& positions) const {
+    vector<mm_double4> x;
+    atoms.position.download(x, true);
+    positions.resize(3*row.size());
+    for (size_t i = 0; i < row.size(); i++) {
+        const mm_double4& p = x[row[i]];
+        const double xyz[3] = {p.x, p.y, p.z};
+        for (int d = 0; d < 3; d++)
+            positions[3*i+d] = ANGSTROM_PER_NM*xyz[d];
+    }
 }
 
 void CommonGeometry::updateSlots() {
@@ -320,6 +357,8 @@ void CommonGeometry::createKernels() {
         defines["UNWRAP"] = "1";
     if (cc.getUseMixedPrecision())
         defines["USE_MIXED"] = "1";
+    const bool rounded = !cc.getUseMixedPrecision() && !cc.getUseDoublePrecision();
+    defines["FARTHEST"] = device.literal(rounded && checked ? FARTHEST_SINGLE : FARTHEST);
     const ComputeProgram program = device.compile({atoms_cc, pairs_cc}, defines);
     const int n = atoms.numAtoms;
 
@@ -348,10 +387,12 @@ void CommonGeometry::createKernels() {
     messageKernel->addArg(n);
     messageKernel->addArg();        // 11: capacity
     device.addReal(messageKernel, messageRange);
+    messageKernel->addArg(radius);
+    device.addReal(messageKernel, checked ? LARGEST_RADIUS : 0);
     if (!lists) {
         addParticles(messageKernel);
         messageKernel->addArg(atoms.force);
-        messageKernel->addArg();    // 17: gather
+        messageKernel->addArg();    // 19: gather
     }
     if (lists)
         createListKernels(program);
@@ -510,7 +551,7 @@ void CommonGeometry::queueLists() {
 void CommonGeometry::queuePairs(bool gather) {
     messageKernel->setArg(11, message.capacity);
     if (!lists)
-        messageKernel->setArg(17, (int) gather);
+        messageKernel->setArg(19, (int) gather);
     messageKernel->execute(atoms.numAtoms*BLOCK, BLOCK);
 }
 
@@ -518,11 +559,16 @@ void CommonGeometry::updatePairs() {
     queuePairs(false);
 }
 
-bool CommonGeometry::begin(double longRange, double scale) {
-    evaluation++;
+bool CommonGeometry::begin(double longRange, double scale, bool inStep) {
+    if (!repeating)
+        evaluation++;
+    repeating = false;
+    this->inStep = inStep;
     if (atoms.numAtoms == 0)
         return false;
-    readOldStatus();
+    readOldStatus(status->copies[status->next]);
+    if (!inStep)
+        readOldStatus(status->copies[1-status->next]);
     if (skinLists[1])
         skinLists[1]->range = longRange/ANGSTROM_PER_NM;
     if (!std::equal(lastBox, lastBox+3, atoms.box)) {
@@ -550,10 +596,10 @@ void CommonGeometry::queue() {
     queuePairs(!lists && !unwrap);
 }
 
-bool CommonGeometry::update(double longRange) {
-    begin(longRange, scale);
+CommonGeometry::Outcome CommonGeometry::update(double longRange) {
+    begin(longRange, scale, false);
     queue();
-    return !lists || checkStatus();
+    return lists ? checkStatus() : Complete;
 }
 
 // ------------------------------------------------------------------------------- status
@@ -561,52 +607,55 @@ bool CommonGeometry::update(double longRange) {
 void CommonGeometry::postStatus() {
     if (atoms.numAtoms == 0)
         return;
-    status->post(status->copies[status->next], atoms.status);
+    status->post(status->copies[status->next], atoms.status, evaluation);
     status->next = 1-status->next;
 }
 
-bool CommonGeometry::checkStatus() {
+CommonGeometry::Outcome CommonGeometry::checkStatus() {
     if (atoms.numAtoms == 0)
-        return true;
-    Status::Copy& copy = status->copies[2];
-    status->post(copy, atoms.status);
+        return Complete;
+    Copy& copy = status->copies[2];
+    status->post(copy, atoms.status, evaluation);
     const int* words = status->wait(copy);
-    if (words[RANGE]) {
-        outOfRange = true;
+    throwIfBroken(words, evaluation, inStep);
+
+    // what is repeated, or told to the caller, leaves no mark
+    const bool full = enlarge(words);
+    const bool failed = words[NOT_FINITE] != 0;
+    outOfRange |= (words[RANGE] != 0);
+    if (failed)
+        failure.assign(words, words+CommonAtoms::STATUS_SIZE);
+    repeating = full || words[RANGE];
+    repeats += full;
+    if (failed || words[RANGE] || words[CLOSE])
         clearStatus();
-        return false;
-    }
-    throwIfBroken(words);
-    if (!enlarge(words))
-        return true;
-    repeats++;
-    return false;
+    return repeating ? Repeat : failed ? Failed : Complete;
 }
 
-// The status of the evaluation before the last.
-void CommonGeometry::readOldStatus() {
-    Status::Copy& copy = status->copies[status->next];
+// The status of an evaluation in a step, before this one.
+void CommonGeometry::readOldStatus(Copy& copy) {
     if (!copy.posted)
         return;
     const int* words = status->wait(copy);
-    throwIfBroken(words);
+    throwIfBroken(words, copy.evaluation, true);
     if (words[RANGE]) {  // below infinity: what was computed is right
         outOfRange = true;
         clearStatus();
         return;
     }
+    for (int k = 0; k < 2; k++)
+        if (words[OVERFLOWN+k]) {
+            clearStatus();
+            std::stringstream text;
+            text << "MLFFForce: before evaluation " << copy.evaluation << " of this Context, atoms "
+                    "moved so far in one step that pairs were lost: the simulation has become "
+                    "unstable (try minimizing first, or a smaller time step)";
+            throw OpenMMException(text.str());
+        }
     if (!lists || copy.generation != status->generation)
         return;
     if (words[MOVED])
         rebuild = true;
-    for (int k = 0; k < 2; k++)
-        if (words[OVERFLOWN+k]) {
-            std::stringstream text;
-            text << "MLFFForce: atoms moved so far in one step, before evaluation "
-                 << evaluation << " of this Context, that pairs were lost: the simulation has "
-                    "become unstable (try minimizing first, or a smaller time step)";
-            throw OpenMMException(text.str());
-        }
     adaptCapacities(words);
 }
 
@@ -674,47 +723,111 @@ void CommonGeometry::clearStatus() {
     rebuild = lists;
 }
 
-void CommonGeometry::throwIfBroken(const int* words) {
+// An error, if the words of evaluation number `at` tell of one. stepped: it was in a step.
+void CommonGeometry::throwIfBroken(const int* words, long long at, bool stepped) {
     if (words[COPIES])
-        throwCopies(words);
-    if (!words[NOT_FINITE] && !words[SPAN])
+        throwCopies(words, at);
+    const bool same = words[CLOSE] && words[CLOSE+3] == 0;
+    const bool close = words[CLOSE] && stepped && (checked || same);
+    if (!words[POSITION] && !words[FAR] && !words[SPAN] && !close &&
+        !(stepped && words[NOT_FINITE]))
         return;
-    const int at = (words[NOT_FINITE] ? words[NOT_FINITE] : words[SPAN])-1;
-    const bool number = words[NOT_FINITE] != 0;
-    int atom = std::find(row.begin(), row.end(), at)-row.begin();
-    clearStatus();
     std::stringstream text;
-    text << "MLFFForce: particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
-         << ", atom " << atom << ") at evaluation " << evaluation << " of this Context or shortly "
-            "before: ";
-    if (number)
-        text << "its position, energy or force is not finite (or its force beyond 1e6 eV/angstrom), "
-                "or two atoms are at the same place; if all was well at the start, the simulation "
-                "has become unstable (try minimizing first, or a smaller time step)";
+    text << "MLFFForce: at evaluation " << at << " of this Context, ";
+    if (words[POSITION] || words[FAR])
+        text << describePosition(words);
+    else if (close)
+        text << describeClose(words);
+    else if (words[SPAN])
+        text << nameRow(words[SPAN]-1) << describeSpan(at);
     else
-        text << "half the periodic box or more away from the atom it is bonded to (without bonds: "
-                "from the first of its region), so that it is not known which periodic copy is "
-                "meant: add bonds, which hold its molecules together (addBond(); fromTopology() "
-                "takes those of the Topology), or let the network see periodic copies "
-                "(setUsesPeriodicBoundaryConditions(True), periodic=True in Python's functions), "
-                "or use a larger box";
+        text << "the energy or force of " << nameRow(words[NOT_FINITE]-1) << " is not finite, or "
+                "its force is beyond 1e6 eV/angstrom: if all was well at the start, the simulation "
+                "has become unstable (try minimizing first, or a smaller time step)";
+    clearStatus();
+    repeating = false;
     throw OpenMMException(text.str());
 }
 
 // A region that reaches around the box.
-void CommonGeometry::throwCopies(const int* words) {
+void CommonGeometry::throwCopies(const int* words, long long at) {
     const int rows[2] = {std::min(words[COPIES+1], words[COPIES+2]),
                          std::max(words[COPIES+1], words[COPIES+2])};
     clearStatus();
+    repeating = false;
     std::stringstream text;
     text << "MLFFForce: particles " << particle[rows[0]] << " and " << particle[rows[1]]
-         << " at evaluation " << evaluation << " of this Context or shortly before: they belong to "
+         << " at evaluation " << at << " of this Context: they belong to "
             "two molecules of region " << atoms.region[rows[0]] << " that are within the network's "
             "cutoff of " << messageRange << " angstrom in a second periodic copy, so that the "
             "region reaches around the box and is no group of molecules in vacuum: let the network "
             "see periodic copies (setUsesPeriodicBoundaryConditions(True), periodic=True in "
             "Python's functions), or use a larger box";
     throw OpenMMException(text.str());
+}
+
+void CommonGeometry::throwFailure() {
+    throwIfBroken(failure.data(), evaluation, true);
+    throw OpenMMException("MLFFForce: no evaluation has failed");
+}
+
+// As in "particle 7 (O, atom 3)".
+string CommonGeometry::nameRow(int at) const {
+    const int atom = std::find(row.begin(), row.end(), at)-row.begin();
+    std::stringstream text;
+    text << "particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
+         << ", atom " << atom << ")";
+    return text.str();
+}
+
+string CommonGeometry::describePosition(const int* words) const {
+    if (words[POSITION])
+        return "the position of "+nameRow(words[POSITION]-1)+" is not finite: expected finite "
+               "numbers; if they were finite at the start, the simulation has become unstable (try "
+               "minimizing first, or a smaller time step)";
+    const bool rounded = !cc.getUseMixedPrecision() && !cc.getUseDoublePrecision() && checked;
+    std::stringstream text;
+    text << nameRow(words[FAR]-1) << " is more than " << (rounded ? FARTHEST_SINGLE : FARTHEST)
+         << " nm from the origin along an axis";
+    if (rounded)
+        text << ", where positions in single precision are rounded so much that forces are wrong: "
+                "use mixed or double precision or move the System to the origin "
+                "(setCheckGeometry(False) insists)";
+    else
+        text << ": move the System to the origin; if it was there at the start, the simulation has "
+                "become unstable (try minimizing first, or a smaller time step)";
+    return text.str();
+}
+
+string CommonGeometry::describeClose(const int* words) const {
+    const int i = words[CLOSE+1], j = words[CLOSE+2];
+    std::stringstream text;
+    text << nameRow(std::min(i, j)) << " and " << nameRow(std::max(i, j));
+    if (words[CLOSE+3] == 0)
+        text << " are at the same place";
+    else
+        text << " are " << words[CLOSE+3]*1e-6 << " angstrom apart, less than half the sum of their "
+                "covalent radii, "
+             << 0.5*(mlff_covalent_radius(atoms.species[i])+mlff_covalent_radius(atoms.species[j]))
+             << " angstrom";
+    text << ": the simulation has become unstable or began with overlapping atoms (try minimizing "
+            "first, or a smaller time step";
+    text << (words[CLOSE+3] == 0 ? ")" : "; setCheckGeometry(False) insists)");
+    return text.str();
+}
+
+string CommonGeometry::describeSpan(long long at) const {
+    const string facts = " is half the periodic box or more away from the atom it is bonded to "
+        "(without bonds: from the first of its region), so that it is not known which periodic copy "
+        "is meant: ";
+    const string remedy = "add bonds, which hold its molecules together (addBond(); fromTopology() takes "
+        "those of the Topology), or let the network see periodic copies "
+        "(setUsesPeriodicBoundaryConditions(True), periodic=True in Python's functions), or use a "
+        "larger box";
+    if (at == 1)
+        return facts+remedy;
+    return facts+"the simulation has become unstable (try minimizing first, or a smaller time step); "
+           "if not, "+remedy;
 }
 
 int CommonGeometry::getGeneration() const {

@@ -22,11 +22,11 @@ namespace OpenMM {
  * make room: a row that outgrows the capacity is counted, the host hears of it, enlarges the rows
  * and has the evaluation repeated.
  *
- * The host hears of the device through the status words, which are copied behind every evaluation
- * without waiting and read two evaluations later.  It waits for them, behind the lists and before
- * the network, only where lists are known to be built: at the first evaluation, when the box
- * has changed, when atoms have come near the limit, and when the positions were not made by a
- * step of an integrator.
+ * The host reads from the device the status words.  After an evaluation in a step of an integrator
+ * they are copied without waiting and read two evaluations later; after any other, the host waits
+ * for them.  It also waits after the lists and before the network where lists are known to be
+ * built: at the first evaluation, when the box has changed, when atoms have come near the limit,
+ * and when the positions were not made by a step of an integrator.
  */
 class CommonGeometry {
 public:
@@ -36,6 +36,14 @@ public:
      * @param force     the force, checked
      */
     CommonGeometry(CommonDevice& device, const System& system, const MLFFForce& force);
+    /**
+     * What came of an evaluation.
+     *
+     *   Complete    all is well
+     *   Repeat      the lists had no room, or operands were outside the range of the matrix mode
+     *   Failed      a number overflowed; the status is as before the evaluation
+     */
+    enum Outcome {Complete, Repeat, Failed};
     ~CommonGeometry();
     /**
      * Choose between dense and lists, compile, allocate.  Called once.
@@ -61,13 +69,15 @@ public:
      */
     void readBox();
     /**
-     * Begin an evaluation: hear of earlier ones, set the frame (support.cc).
+     * Begin an evaluation: read the status of earlier ones, set the frame (support.cc).  An
+     * evaluation that has to be repeated keeps its number.
      *
      * @param longRange    of this box, angstrom
      * @param scale        what forces on rows are times, (kJ/mol/nm)/(eV/angstrom)
-     * @return whether lists are known to be built: then, behind queue(), checkStatus() is due
+     * @param inStep       false: of all earlier ones, and an overlap of atoms is no error
+     * @return whether lists are known to be built: then, after queue(), checkStatus() is due
      */
-    bool begin(double longRange, double scale);
+    bool begin(double longRange, double scale, bool inStep);
     /**
      * Queue positions and pairs, from the particles of the Context.
      */
@@ -76,25 +86,33 @@ public:
      * An evaluation's positions and pairs, complete, for questions between steps.
      *
      * @param longRange    of this box, angstrom
-     * @return false if the lists had no room: call again
+     * @return Repeat if the lists had no room: call again
      */
-    bool update(double longRange);
+    Outcome update(double longRange);
     /**
      * Queue the pairs once more, for positions that were changed on the device by less than the
      * skin allows (a hundredth of an angstrom).
      */
     void updatePairs();
     /**
-     * Behind an evaluation: have the status copied, to be looked at two evaluations later.
+     * After an evaluation in a step: have the status copied, to be read two evaluations later.
      */
     void postStatus();
     /**
-     * Wait for the device and look at the status now.
-     *
-     * @return false if the evaluation has to be repeated: the lists had no room, or operands were
-     *         outside the range of the matrix mode
+     * Wait for the device and read the status of this evaluation now.  Throws if nothing can be
+     * computed at these positions; in a step, if the evaluation failed or atoms overlap.
      */
-    bool checkStatus();
+    Outcome checkStatus();
+    /**
+     * Throw what checkStatus() would have thrown in a step, after it returned Failed.
+     */
+    [[noreturn]] void throwFailure();
+    /**
+     * Positions of this evaluation as the networks read them: every region in one piece.
+     *
+     * @param[out] positions    [n][3] in the order of MLFFForce::addAtom(), angstrom
+     */
+    void readPositions(std::vector<double>& positions) const;
     /**
      * Whether operands were outside the range of the matrix mode since this was asked last.
      */
@@ -135,9 +153,15 @@ private:
     bool enlarge(const int* words);
     void clearStatus();
     void fitCapacity(SkinList& list);
-    void readOldStatus();
-    void throwIfBroken(const int* words);
-    void throwCopies(const int* words);
+    struct Copy;
+    void readOldStatus(Copy& copy);
+    void throwIfBroken(const int* words, long long at, bool stepped);
+    std::string describePosition(const int* words) const;
+    std::string describeClose(const int* words) const;
+    std::string describeSpan(long long at) const;
+    std::string nameRow(int row) const;
+    void uploadRadii();
+    void throwCopies(const int* words, long long at);
     void queueUnwrap(bool second);
     void queueLists();
     void queuePairs(bool gather);
@@ -145,7 +169,9 @@ private:
     CommonDevice& device;
     ComputeContext& cc;
     bool unwrap, lists, wantLongRange, cells;
-    bool outOfRange;
+    bool outOfRange, checked;           // checked: setCheckGeometry()
+    bool repeating, inStep;             // of this evaluation
+    std::vector<int> failure;           // words of the evaluation that Failed
     bool rebuild;                       // at the next evaluation, whatever the device thinks
     Vec3 lastBox[3];
     typedef std::array<double, 4*CommonAtoms::FRAME_SIZE> Frame;
@@ -161,6 +187,7 @@ private:
     std::vector<int> molecule;          // [n] see CommonRegions
     std::unique_ptr<CommonRegions> regions;     // null where none has several molecules
     bool checkCopies;                   // second copies of molecules are errors
+    ComputeArray radius;                // real [n] half the covalent radius, angstrom
     ComputeArray cell, saved, parent, root, shift;
     ComputeArray cellOfRow, cellStart, cellCursor;
     mm_int4 numCells;

@@ -17,20 +17,24 @@ static const double ANGSTROM_PER_NM = 10.0;
 static const double KJMOL_PER_EV = 96.48533212331002;
 // Steps of fixed point, as in support.cc
 static const double ENERGY_SCALE = 68719476736.0, FORCE_SCALE = 1099511627776.0;
+static const unsigned long long FAILED_FORCE = 3ULL << 60;
+// OpenMM's sums of forces: steps of fixed point, and the largest force in them, kJ/mol/nm
+static const double BUFFER_SCALE = 4294967296.0, BUFFER_LIMIT = 2147483000.0;
 
 // The work of an evaluation on the thread of the device, where there are several devices.
 class CommonCalcMLFFForceKernel::Task : public ComputeContext::WorkTask {
 public:
-    Task(CommonCalcMLFFForceKernel& owner, ContextImpl& context, bool forces, bool energy) :
-            owner(owner), context(context), forces(forces), energy(energy) {
+    Task(CommonCalcMLFFForceKernel& owner, ContextImpl& context, bool forces, bool energy,
+         bool inStep) :
+            owner(owner), context(context), forces(forces), energy(energy), inStep(inStep) {
     }
     void execute() {
-        owner.cc.getEnergyWorkspace() += owner.compute(context, forces, energy);
+        owner.cc.getEnergyWorkspace() += owner.compute(context, forces, energy, inStep);
     }
 private:
     CommonCalcMLFFForceKernel& owner;
     ContextImpl& context;
-    bool forces, energy;
+    bool forces, energy, inStep;
 };
 
 class CommonCalcMLFFForceKernel::Listener : public ComputeContext::ReorderListener {
@@ -95,6 +99,7 @@ void CommonCalcMLFFForceKernel::build(const System& system, const MLFFForce& for
     models.clear();
     for (int k = 0; k < force.getNumEnsembleMembers(); k++)
         models.push_back(shareMLFFModel(force.getModel(k)));
+    repetition.reset();
     device->matrixMode = leftTensorCores ? CommonDevice::Float : wantedMode(force);
     createNetworks();
     geometry->initialize(networks[0]->getMessageRange(), getLongRange());
@@ -157,14 +162,22 @@ void CommonCalcMLFFForceKernel::createKernels() {
     forceKernel->addArg(atoms.force);
     forceKernel->addArg(geometry->slots);
     forceKernel->addArg(cc.getLongForceBuffer());
+    forceKernel->addArg(atoms.status);
     forceKernel->addArg(atoms.frame);
     forceKernel->addArg(atoms.numAtoms);
     forceKernel->addArg(cc.getPaddedNumAtoms());
+    fixedKernel = program->createKernel("mlffAddFixed");
+    fixedKernel->addArg(atoms.force);
+    fixedKernel->addArg(geometry->slots);
+    fixedKernel->addArg(cc.getLongForceBuffer());
+    fixedKernel->addArg(atoms.numAtoms);
+    fixedKernel->addArg(cc.getPaddedNumAtoms());
     derivativeKernel = program->createKernel("mlffAddDerivative");
     derivativeKernel->addArg();     // 0: energies
+    derivativeKernel->addArg(atoms.status);
     derivativeKernel->addArg((int) MLFF_N_COMPONENTS);
     for (int k = 0; k < 3; k++)
-        derivativeKernel->addArg(); // 2: buffer, index, factor
+        derivativeKernel->addArg(); // 3: buffer, index, factor
     displaceKernel = program->createKernel("mlffDisplace");
     displaceKernel->addArg(atoms.position);
     displaceKernel->addArg();       // 1: row, axis, distance
@@ -189,16 +202,17 @@ void CommonCalcMLFFForceKernel::copyParametersToContext(ContextImpl& context,
 // ------------------------------------------------------------------------------ execute
 
 double CommonCalcMLFFForceKernel::execute(ContextImpl& context, bool includeForces,
-                                          bool includeEnergy, bool) {
+                                          bool includeEnergy, bool inStep) {
     if (cc.getNumContexts() == 1)
-        return compute(context, includeForces, includeEnergy);
+        return compute(context, includeForces, includeEnergy, inStep);
     // With several devices the buffers of each are cleared by its own thread: ours comes behind.
-    cc.getWorkThread().addTask(new Task(*this, context, includeForces, includeEnergy));
+    cc.getWorkThread().addTask(new Task(*this, context, includeForces, includeEnergy,
+                                       inStep));
     return 0;
 }
 
 double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForces,
-                                          bool includeEnergy) {
+                                          bool includeEnergy, bool inStep) {
     ContextSelector selector(cc);
     const double scale = readMLFFScale(context, scaleParameter)*energyFactor;
     if (scale == 0 && !derivative)
@@ -206,30 +220,73 @@ double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForc
 
     geometry->readBox();
     const bool wantForces = includeForces && scale != 0;
-    const bool wait = geometry->begin(getLongRange(), scale*KJMOL_PER_EV*ANGSTROM_PER_NM);
+    const bool wait = geometry->begin(getLongRange(), scale*KJMOL_PER_EV*ANGSTROM_PER_NM,
+                                      inStep);
     if (geometry->takeOutOfRange())
         leaveTensorCores();
     if (wait) {
         geometry->queue();
-        if (!geometry->checkStatus()) {
+        const CommonGeometry::Outcome outcome = geometry->checkStatus();
+        if (outcome == CommonGeometry::Repeat) {
             cc.setForcesValid(false);   // OpenMM evaluates again, with what was missing
             return 0;
         }
+        if (outcome == CommonGeometry::Failed)
+            return repeatOnHost(wantForces, false, scale);
         queueEvaluation(wantForces);
     }
     else if (!launchGraph(wantForces)) {
         geometry->queue();
         queueEvaluation(wantForces);
     }
-    if (derivative)
-        addConstantDerivative();
-    if (!includeEnergy) {
+    if (inStep && !includeEnergy) {
         geometry->postStatus();
+        if (derivative)
+            addConstantDerivative();
         return 0;
     }
-    const double energy = readMeanEnergy();
-    if (!geometry->checkStatus())
+    const double energy = (includeEnergy ? readMeanEnergy() : 0);
+    const CommonGeometry::Outcome outcome = geometry->checkStatus();
+    if (outcome == CommonGeometry::Failed)
+        return repeatOnHost(wantForces, true, scale);
+    if (outcome == CommonGeometry::Repeat)
         cc.setForcesValid(false);
+    if (derivative)
+        addConstantDerivative();
+    return scale*KJMOL_PER_EV*energy;
+}
+
+// The evaluation in double precision, after numbers overflowed. queued: the device has added
+// FAILED_FORCE, which is taken back. What is too large for OpenMM's sums ends at their limit;
+// OpenMM's minimizer evaluates such forces on its own CPU platform.
+double CommonCalcMLFFForceKernel::repeatOnHost(bool wantForces, bool queued, double scale) {
+    if (!repetition) {
+        vector<const mlff_model*> members;
+        for (const MLFFModelShare& model : models)
+            members.push_back(model.get());
+        repetition.reset(new CommonRepetition(members, settings));
+    }
+    vector<double> positions, forces;
+    geometry->readPositions(positions);
+    const double energy = repetition->evaluate(geometry->atoms, geometry->row, positions,
+        wantForces, forces, "evaluation "+std::to_string(geometry->evaluation)+" of this Context "
+        "(atoms are counted as in addAtom())");
+    if (wantForces) {
+        const size_t n = geometry->row.size();
+        vector<unsigned long long> sums(3*n);  // modulo 2^64, as the device adds
+        for (size_t i = 0; i < n; i++)
+            for (size_t d = 0; d < 3; d++) {
+                const double f = scale*KJMOL_PER_EV*ANGSTROM_PER_NM*forces[3*i+d];
+                const double within = std::max(-BUFFER_LIMIT, std::min(BUFFER_LIMIT, f));
+                sums[d*n+geometry->row[i]] =
+                    (unsigned long long) std::llround(BUFFER_SCALE*within)-
+                    (queued ? FAILED_FORCE : 0);
+            }
+        geometry->atoms.force.upload(sums);
+        fixedKernel->execute((int) n);
+    }
+    if (derivative)
+        cc.getEnergyParamDerivWorkspace()[scaleParameter] += energyFactor*KJMOL_PER_EV*energy;
     return scale*KJMOL_PER_EV*energy;
 }
 
@@ -269,9 +326,9 @@ void CommonCalcMLFFForceKernel::queueDerivative() {
     const int index = std::find(names.begin(), names.end(), scaleParameter)-names.begin();
     for (auto& network : networks) {
         derivativeKernel->setArg(0, network->getEnergies());
-        derivativeKernel->setArg(2, cc.getEnergyParamDerivBuffer());
-        derivativeKernel->setArg(3, index);
-        device->setMixed(derivativeKernel, 4, energyFactor*KJMOL_PER_EV/networks.size());
+        derivativeKernel->setArg(3, cc.getEnergyParamDerivBuffer());
+        derivativeKernel->setArg(4, index);
+        device->setMixed(derivativeKernel, 5, energyFactor*KJMOL_PER_EV/networks.size());
         derivativeKernel->execute(1);
     }
 }
@@ -363,14 +420,18 @@ void CommonCalcMLFFForceKernel::readForces(vector<double>& forces) {
 // Positions and complete pairs, outside of OpenMM's evaluations.
 void CommonCalcMLFFForceKernel::prepareQuestion() {
     geometry->readBox();
-    while (!geometry->update(getLongRange()))
+    CommonGeometry::Outcome outcome;
+    while ((outcome = geometry->update(getLongRange())) == CommonGeometry::Repeat)
         ;
+    if (outcome == CommonGeometry::Failed)
+        geometry->throwFailure();
     if (geometry->takeOutOfRange())
         leaveTensorCores();
 }
 
 void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question) {
     ContextSelector selector(cc);
+    CommonGeometry::Outcome outcome;
     do {
         prepareQuestion();
         try {
@@ -380,7 +441,10 @@ void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question) {
             geometry->checkStatus();  // or the next evaluation would read the words of this one
             throw;
         }
-    } while (!geometry->checkStatus());
+        outcome = geometry->checkStatus();
+    } while (outcome == CommonGeometry::Repeat);
+    if (outcome == CommonGeometry::Failed)
+        geometry->throwFailure();
 }
 
 void CommonCalcMLFFForceKernel::getAtomCharges(ContextImpl&, vector<double>& charges) {

@@ -3,6 +3,7 @@
 
 #include "CommonGeometry.h"
 #include "CommonNetwork.h"
+#include "CommonRepetition.h"
 #include "MLFFKernels.h"
 #include <functional>
 #include <map>
@@ -16,9 +17,14 @@ namespace OpenMM {
  * MLFFForce on the device platforms, OpenCL and CUDA.
  *
  * An evaluation is a chain of kernels in OpenMM's own queue: positions, pairs, the networks of the
- * members one behind the other, forces to OpenMM's buffer.  If only forces are asked for, the host
- * waits for nothing of it (except where lists are built, see CommonGeometry) and nothing comes back
- * from the device but the status words, without waiting.
+ * members one behind the other, forces to OpenMM's buffer.  In a step that asks for forces only, the
+ * host waits for nothing of it (except where lists are built, see CommonGeometry) and nothing comes
+ * back from the device but the status words, without waiting: a failure is reported two evaluations
+ * later, and the forces of the failed one are those of FAILED_FORCE (support.cc).  After any other
+ * evaluation the host waits and reports a failure at once.
+ *
+ * Where numbers overflow at a question (as a minimizer asks), the evaluation is repeated in double
+ * precision on the host.
  *
  * Where the device can record launches, the chain is recorded at the second evaluation of a kind
  * (with forces or without) and from then on launched as one graph.  What changes between
@@ -53,7 +59,8 @@ private:
     void createNetworks();
     void initializeNetworks();
     void leaveTensorCores();
-    double compute(ContextImpl& context, bool includeForces, bool includeEnergy);
+    double compute(ContextImpl& context, bool includeForces, bool includeEnergy, bool inStep);
+    double repeatOnHost(bool forces, bool queued, double scale);
     double getLongRange() const;
     void createKernels();
     void chooseGraph();
@@ -75,6 +82,7 @@ private:
     ComputeContext& cc;
     std::unique_ptr<CommonGeometry> geometry;
     std::vector<MLFFModelShare> models;                     // one per member
+    std::unique_ptr<CommonRepetition> repetition;           // null until it is needed
     mlff_settings settings;
     std::vector<std::unique_ptr<CommonNetwork> > networks;  // one a member
     bool leftTensorCores;               // because of an operand outside the range of halves
@@ -91,7 +99,7 @@ private:
     std::string whyRecorded;            // the last time
     double recordingTime;               // the last time, ms
 
-    ComputeKernel forceKernel, derivativeKernel, displaceKernel;
+    ComputeKernel forceKernel, fixedKernel, derivativeKernel, displaceKernel;
 };
 
 } // namespace OpenMM

@@ -50,6 +50,7 @@ struct Atoms {
             force.addAtom(i, 1, region[i]);
         }
         force.setUsesPeriodicBoundaryConditions(periodic);
+        force.setCheckGeometry(false);  // atoms are anywhere
         position.resize(n);
         place(1.5);
         ContextSelector selector(device.compute());
@@ -152,9 +153,9 @@ struct Atoms {
         for (bool again = true; again; rounds++) {
             if (rounds > 5)
                 return false;
-            const bool wait = geometry->begin(LONG, 1);
+            const bool wait = geometry->begin(LONG, 1, true);
             geometry->queue();
-            again = wait && !geometry->checkStatus();
+            again = wait && geometry->checkStatus() == CommonGeometry::Repeat;
         }
         geometry->postStatus();
         /* what lies on the cutoff may fall on either side */

@@ -207,6 +207,55 @@ public:
         CHECK(status[0] > 0);
     }
 
+    /*
+     * Two atoms along x: energies of the terms, eV, and the slope of their sum, eV/angstrom; scale:
+     * the largest of the slopes that are summed up. Beyond the limit of forces the status says so.
+     */
+    void checkPair(double full, double near, double distant, double slope, double scale,
+                   bool exact) {
+        ContextSelector selector(cc);
+        uploadPositions();
+        const double d = 10*molecules.x[1][0];
+        const bool close = d < MESSAGE_RANGE;
+        message.capacity = 2;
+        message.neighbor.resize(4);
+        message.vector.resize(4);
+        message.count.upload(vector<int>(2, close));
+        message.neighbor.upload(vector<int> {1, 0, 0, 0});
+        message.vector.upload(vector<mm_double4> {{d, 0, 0, d}, {0, 0, 0, 0}, {-d, 0, 0, d},
+                                                  {0, 0, 0, 0}}, true);
+        longRange->execute({true, 1.0});
+        vector<long long> energy, force;
+        vector<int> status;
+        energies.download(energy);
+        atoms->force.download(force);
+        atoms->status.download(status);
+        if (status[0] != 0) {
+            CHECK(fabs(slope) > 0.99e6 || scale > 1e7);
+            return;
+        }
+        CHECK(fabs(slope) < 1.01e6);
+        const double part = exact ? 1e-9 : 2e-6;
+        const double expected[] = {near, full-selfEnergy(), distant};
+        const int component[] = {MLFF_COULOMB_SHORT, MLFF_COULOMB_FULL, MLFF_DISPERSION};
+        for (int k = 0; k < 3; k++)
+            CHECK_NEAR(expected[k], energy[component[k]]*pow(2.0, -36),
+                       1e-10+part*(fabs(expected[k])+(k == 1 ? fabs(full)+0.2 : 0)));
+        for (int i = 0; i < 2; i++)
+            CHECK_NEAR((i == 0 ? 1 : -1)*slope, force[i]*pow(2.0, -40),
+                       1e-10+part*(fabs(slope)+scale));
+    }
+    /* What DSF takes off for each charge, eV. */
+    double selfEnergy() const {
+        if (choices.coulomb != MLFF_COULOMB_DSF)
+            return 0;
+        const double a = choices.dsf_alpha, R = choices.dsf_cutoff;
+        double sum = 0;
+        for (double q : molecules.q)
+            sum += q*q;
+        return choices.model.coulomb_constant*sum*(erfc(a*R)/R/2+a/sqrt(acos(-1.0)));
+    }
+
     /* Compare everything; name: for the summary. */
     void check(const string& name, double weight = 1, bool forces = true) {
         Result expected, found;
@@ -428,6 +477,52 @@ private:
     ref_longrange_work work = {};
 };
 
+// --------------------------------------------------------------------------------- walk
+
+/* Value and derivative by the distance, of one pair, eV and eV/angstrom. */
+struct Term {
+    double value, slope;
+};
+
+/* ke q q'/d, as DSF shifts it where choices say so. */
+static Term coulombOf(const mlff_longrange& c, double qq, double d) {
+    const double ke = c.model.coulomb_constant*qq;
+    if (c.coulomb == MLFF_COULOMB_SIMPLE)
+        return {ke/d, -ke/(d*d)};
+    const double a = c.dsf_alpha, R = c.dsf_cutoff, root = 2*a/sqrt(acos(-1.0));
+    if (!(d < R))
+        return {0, 0};
+    const auto slope = [&](double r) {
+        return -erfc(a*r)/(r*r)-root*exp(-a*a*r*r)/r;
+    };
+    return {ke*(erfc(a*d)/d-erfc(a*R)/R-(d-R)*slope(R)), ke*(slope(d)-slope(R))};
+}
+
+/* -ke q q' h(d)/d, what the network has of it already. */
+static Term shortRangeOf(const mlff_longrange& c, double qq, double d) {
+    const double R = c.model.short_range_radius, t = d/R, pi = acos(-1.0);
+    if (!(d < std::min(R, MESSAGE_RANGE)))
+        return {0, 0};
+    const bool cosine = c.model.short_range_envelope == MLFF_ENVELOPE_COSINE;
+    const double h = cosine ? 0.5*(cos(pi*t)+1) : exp(1-1/(1-t*t));
+    const double dh = cosine ? -0.5*pi/R*sin(pi*t) : -2*t/R/((1-t*t)*(1-t*t))*h;
+    const double ke = c.model.coulomb_constant*qq;
+    return {-ke*h/d, -ke*(dh*d-h)/(d*d)};
+}
+
+/* D3(BJ) of two atoms whose C6, hartree bohr^6, does not depend on their coordination. */
+static Term dispersionOf(const mlff_longrange& c, double c6, double rr, double d) {
+    const mlff_dispersion_damping& p = c.model.damping;
+    const double b = MLFF_BOHR, r = d/b, r0 = p.a1*sqrt(rr)+p.a2;
+    const double width = c.dispersion_cutoff-c.dispersion_on;
+    const double t = std::min(std::max((d-c.dispersion_on)/width, 0.0), 1.0);
+    const double sw = 1-t*t*t*(10-15*t+6*t*t), dsw = -30*t*t*(1-t)*(1-t)/width;
+    const double n6 = pow(r, 6)+pow(r0, 6), n8 = pow(r, 8)+pow(r0, 8);
+    const double D = p.s6/n6+p.s8*rr/n8;
+    const double dD = -(p.s6*6*pow(r, 5)/n6/n6+p.s8*rr*8*pow(r, 7)/n8/n8)/b;
+    return {-MLFF_HARTREE*c6*D*sw, -MLFF_HARTREE*c6*(dD*sw+D*dsw)};
+}
+
 // ------------------------------------------------------------------------------- choices
 
 static mlff_longrange choose(mlff_coulomb coulomb, const mlff_dispersion_table* table,
@@ -544,6 +639,42 @@ static void testTolerances() {
     }
 }
 
+/* Two atoms from contact to a meter: every term has the value of its formula. */
+static void walk(mlff_coulomb coulomb, mlff_envelope envelope, bool dispersion) {
+    enum {N = 5, R = MLFF_D3_REFERENCES};
+    Table table(false);
+    for (double& c6 : table.c6ref)
+        c6 = (c6 != 0 ? 40 : 0);    // whatever the coordination
+    table.table.c6ref = table.c6ref.data();
+    const mlff_longrange choices = choose(coulomb, dispersion ? &table.table : nullptr, false,
+                                          envelope);
+    Molecules m = makeMolecules({2}, false, 1.0);
+    m.species = {8, 1};
+    m.q = {0.5, -0.25};
+    m.x[0] = Vec3(0, 0, 0);
+    m.x[1] = Vec3(0.3, 0, 0);
+    Evaluation evaluation(m, choices, false);
+    const double qq = m.q[0]*m.q[1], rr = 3*table.r4r2[0]*table.r4r2[3];
+    const bool exact = precision == "double";
+    for (int k = 0; k <= 150; k++) {
+        const double d = pow(10, -5+0.1*k);     // angstrom
+        m.x[1] = Vec3(0.1*d, 0, 0);
+        evaluation.move(m);
+        const Term full = coulombOf(choices, qq, d), near = shortRangeOf(choices, qq, d);
+        const Term far = dispersion ? dispersionOf(choices, 40, rr, d) : Term {0, 0};
+        const double force = full.slope+near.slope+far.slope;
+        evaluation.checkPair(full.value, near.value, far.value, force,
+                             std::max(fabs(full.slope), fabs(near.slope)), exact);
+    }
+}
+
+static void testWalk() {
+    for (bool dispersion : {false, true}) {
+        walk(MLFF_COULOMB_SIMPLE, MLFF_ENVELOPE_EXP, dispersion);
+        walk(MLFF_COULOMB_DSF, MLFF_ENVELOPE_COSINE, dispersion);
+    }
+}
+
 /* The weight is the forces' alone; no forces are added where none are wanted. */
 static void testRequests() {
     const Table table(false);
@@ -647,6 +778,7 @@ PROBE_MAIN(int argc, char** argv) {
     RUN(testPeriodic);
     RUN(testChangingBox);
     RUN(testTolerances);
+    RUN(testWalk);
     RUN(testRequests);
     RUN(testRepeats);
     RUN(testMemory);

@@ -6,7 +6,7 @@
 #ifndef TEST_DEVICE_MLFFFORCE_H_
 #define TEST_DEVICE_MLFFFORCE_H_
 
-#include "TestMLFFForce.h"
+#include "TestDeviceErrors.h"
 #include "mlff.h"
 
 namespace mlfftest {
@@ -283,6 +283,7 @@ static int runDeviceTests(const string& platform, int argc, char** argv) {
     RUN(testEvaluationModes);
     RUN(testManyAtoms);
     RUN(testManyRegions);
+    runErrorTests();
     return runPlatformTests();
 }
 

@@ -43,21 +43,24 @@ KERNEL void mlffSetFrame(GLOBAL exact4* frame, exact4 boxA, exact4 boxB, exact4 
     }
 }
 
-/* Without lists: position of row i, sums to zero. */
+#ifdef FARTHEST
+/* Without lists: position of row i, sums to zero. FARTHEST: largest coordinate, nm. */
 DEVICE exact4 gatherRow(int i, GLOBAL const real4* RESTRICT posq,
         GLOBAL const real4* RESTRICT correction, GLOBAL const int* RESTRICT slots,
         GLOBAL exact4* position, GLOBAL mm_ulong* force,
         GLOBAL int* status, int n) {
     exact4 p = exactPosition(posq, correction, slots[i]);
-    exact size = fabs(p.x)+fabs(p.y)+fabs(p.z);
-    if (!(size < 1e9f))
-        status[STATUS_NOT_FINITE] = i+1;
+    if (p.x-p.x != 0 || p.y-p.y != 0 || p.z-p.z != 0)
+        status[STATUS_POSITION] = i+1;
+    else if (fabs(p.x) > FARTHEST || fabs(p.y) > FARTHEST || fabs(p.z) > FARTHEST)
+        status[STATUS_FAR] = i+1;
     position[i] = p;
     force[i] = 0;
     force[i+n] = 0;
     force[i+2*n] = 0;
     return p;
 }
+#endif
 
 #ifdef LISTS
 /*
@@ -187,21 +190,33 @@ KERNEL void mlffUnwrap(GLOBAL const int* RESTRICT parent, GLOBAL exact4* positio
 }
 #endif
 
-/* Forces on the rows to OpenMM's buffer. */
+/* Forces on the rows to OpenMM's buffer, FAILED_FORCE if they mean nothing. */
 KERNEL void mlffAddForces(GLOBAL const mm_ulong* RESTRICT force, GLOBAL const int* RESTRICT slots,
-        GLOBAL mm_ulong* buffer, GLOBAL const exact4* RESTRICT frame, int n, int stride) {
+        GLOBAL mm_ulong* buffer, GLOBAL const int* RESTRICT status,
+        GLOBAL const exact4* RESTRICT frame, int n, int stride) {
     real scale = frame[FRAME_SCALE].x;
+    int failed = hasFailed(status);
     for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE)
         for (int d = 0; d < 3; d++) {
-            real f = scale*fixedToForce(force[i+d*n]);
-            ATOMIC_ADD(&buffer[slots[i]+d*stride], (mm_ulong) realToFixedPoint(f));
+            mm_long f = realToFixedPoint(scale*fixedToForce(force[i+d*n]));
+            ATOMIC_ADD(&buffer[slots[i]+d*stride], (mm_ulong) (failed ? FAILED_FORCE : f));
         }
 }
 
-/* dE/d(scale parameter) of one member, without the constants of the elements. */
-KERNEL void mlffAddDerivative(GLOBAL const mm_ulong* RESTRICT energies, int n,
-        GLOBAL mixed* derivatives, int index, mixed factor) {
-    if (GLOBAL_ID == 0) {
+/* To OpenMM's buffer what is in its fixed point already: sum [3][n] of rows. */
+KERNEL void mlffAddFixed(GLOBAL const mm_ulong* RESTRICT sum, GLOBAL const int* RESTRICT slots,
+        GLOBAL mm_ulong* buffer, int n, int stride) {
+    for (int i = GLOBAL_ID; i < n; i += GLOBAL_SIZE)
+        for (int d = 0; d < 3; d++)
+            ATOMIC_ADD(&buffer[slots[i]+d*stride], sum[i+d*n]);
+}
+
+/* dE/d(scale parameter) of one member, without the constants of the elements; nothing if the energy
+   means nothing. */
+KERNEL void mlffAddDerivative(GLOBAL const mm_ulong* RESTRICT energies,
+        GLOBAL const int* RESTRICT status, int n, GLOBAL mixed* derivatives, int index,
+        mixed factor) {
+    if (GLOBAL_ID == 0 && !hasFailed(status)) {
         mixed sum = 0;
         for (int k = 0; k < n; k++)
             sum += ((mixed) ((mm_long) energies[k]))/ENERGY_SCALE;

@@ -223,9 +223,12 @@ DEVICE real weighedC6(real cn_i, real cn_j, GLOBAL const real* RESTRICT c6ref,
 }
 #endif
 
-/* D(r) sw(r) in atomic units; *slope: its derivative by d, 1/angstrom. */
+/*
+ * D(r) sw(r) in atomic units; *slope: its derivative by d, 1/angstrom. From 1 micrometer on D is that
+ * of 1 micrometer, 1e-26, far below the steps of the sums: r^8 would overflow.
+ */
 DEVICE real dampedDispersion(real root, real d, real inverse, real* slope) {
-    real r = d*PER_BOHR, r2 = r*r, r6 = r2*r2*r2, r8 = r6*r2;
+    real r = (d < 1e4f ? d : (real) 1e4f)*PER_BOHR, r2 = r*r, r6 = r2*r2*r2, r8 = r6*r2;
     real rr = root*root;
     real R0 = DAMPING_A1*root+DAMPING_A2, R2 = R0*R0, R6 = R2*R2*R2, R8 = R6*R2;
     real i6 = 1/(r6+R6), i8 = 1/(r8+R8);

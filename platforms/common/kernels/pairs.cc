@@ -204,13 +204,16 @@ KERNEL void mlffFindPairs(GLOBAL int* status, GLOBAL const exact4* RESTRICT posi
 /*
  * The message pairs of this evaluation: closer than the cutoff, angstrom. Candidates are the skin
  * list (LISTS), else all rows of the region.
+ *   radius    [n] half the covalent radius, angstrom: pairs closer than the sum are reported
+ *   closest   no two of them add up to more; 0: only atoms at the same place are reported
  *   gather    without lists: positions are those of the particles, and are stored
  */
 KERNEL void mlffMessagePairs(GLOBAL int* status, GLOBAL exact4* position,
         GLOBAL const int* RESTRICT regionOfRow, GLOBAL const int2* RESTRICT regionRange,
         GLOBAL const int* RESTRICT listCount, GLOBAL const int2* RESTRICT entry,
         GLOBAL int* count, GLOBAL int* neighbor, GLOBAL real4* vector,
-        GLOBAL const exact4* RESTRICT frame, int n, int capacity, real cutoff
+        GLOBAL const exact4* RESTRICT frame, int n, int capacity, real cutoff,
+        GLOBAL const real* RESTRICT radius, real closest
 #ifndef LISTS
         , GLOBAL const real4* RESTRICT posq, GLOBAL const real4* RESTRICT correction,
         GLOBAL const int* RESTRICT slots, GLOBAL mm_ulong* force, int gather
@@ -249,9 +252,11 @@ KERNEL void mlffMessagePairs(GLOBAL int* status, GLOBAL exact4* position,
 #endif
             }
             int place = found+sumBefore(hit, scan, BLOCK, &total);
+            if (hit && !(r.w > 0))
+                status[STATUS_NOT_FINITE] = i+1;
+            if (hit && (r.w < closest ? r.w < radius[i]+radius[j] : !(r.w > 0)))
+                reportClose(i, j, r.w, status);
             if (hit && place < capacity) {
-                if (!(r.w > 0))
-                    status[STATUS_NOT_FINITE] = i+1;
                 neighbor[(mm_long) i*capacity+place] = j;
                 vector[(mm_long) i*capacity+place] = r;
             }

@@ -22,7 +22,7 @@ typedef float4 exact4;
 /* ------------------------------------------------------------------------------ status -- */
 
 /* Words of the status array. Stores are idempotent: any number of threads may make them. */
-#define STATUS_NOT_FINITE 0   /* 1 + a row whose energy or force is not finite */
+#define STATUS_NOT_FINITE 0   /* 1 + a row whose energy or force is not finite, or too large */
 #define STATUS_REBUILD 1      /* lists are to be built in this evaluation */
 #define STATUS_MOVED 2        /* an atom came near the limit at which lists are built anew */
 #define STATUS_SPAN 3         /* 1 + a row too far from its parent to tell which copy is meant */
@@ -31,10 +31,30 @@ typedef float4 exact4;
 #define STATUS_FULL 6         /* a row takes nine tenths of it */
 #define STATUS_HALF 8         /* a row takes half of it */
 #define STATUS_RANGE 10       /* an operand was outside the range of half precision */
+#define STATUS_POSITION 11    /* 1 + a row whose position is not finite */
+#define STATUS_FAR 12         /* 1 + a row too far from the origin for this precision */
+/* Four words: number of pairs that were too close, and of the first of them that was found the rows
+   and the distance, 1e-6 angstrom. */
+#define STATUS_CLOSE 13
 
 /* Three words: number of pairs of molecules in one region of which a second copy is within the
    cutoff, and the rows of the first that was found. */
 #define STATUS_COPIES 17
+
+/* Whether the forces of an evaluation mean nothing. */
+DEVICE int hasFailed(GLOBAL const int* status) {
+    return status[STATUS_NOT_FINITE] || status[STATUS_POSITION] || status[STATUS_SPAN] ||
+           status[STATUS_OVERFLOW] || status[STATUS_OVERFLOW+1] || status[STATUS_COPIES];
+}
+
+/* Two rows are too close, d angstrom apart. */
+DEVICE void reportClose(int i, int j, real d, GLOBAL int* status) {
+    if (ATOMIC_ADD(&status[STATUS_CLOSE], 1) == 0) {
+        status[STATUS_CLOSE+1] = i;
+        status[STATUS_CLOSE+2] = j;
+        status[STATUS_CLOSE+3] = (int) (d*1e6f+0.5f);
+    }
+}
 
 /* --------------------------------------------------------------------- fixed-point sums -- */
 
@@ -47,6 +67,10 @@ typedef float4 exact4;
 #define ENERGY_LIMIT 1e7f
 #define FORCE_SCALE 1099511627776.0f
 #define FORCE_LIMIT 1e6f
+
+/* What a failed evaluation adds to OpenMM's sums of forces, per component: 805306368 kJ/mol/nm. No
+   force is as large, and a few such sums do not add up to a small one. */
+#define FAILED_FORCE (((mm_long) 3) << 60)
 
 /* A value that a sum can take; 0 and a mark in the status for others, NaN included. */
 DEVICE real guard(real value, real limit, int row, GLOBAL int* status) {

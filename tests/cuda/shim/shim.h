@@ -78,8 +78,10 @@ extern Index threadIdx, blockIdx, gridDim;
 void __syncthreads();
 
 /* Threads take turns only where they wait. */
-template <class T> void atomicAdd(T* sum, T value) {
+template <class T> T atomicAdd(T* sum, T value) {
+    const T before = *sum;
     *sum += value;
+    return before;
 }
 
 /* Run a kernel's call, with its arguments bound, in blocks of so many threads: whole warps. */
