@@ -73,9 +73,9 @@ def test_demo_refuses_what_it_cannot_do(tmp_path):
 
 
 def test_first_simulation():
-    """15 lines, and what they print: ten temperatures."""
+    """A few lines, and what they print: ten temperatures."""
     script = EXAMPLES/"first_simulation.py"
-    assert len(script.read_text(encoding="utf-8").splitlines()) == 15
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 15
     done = subprocess.run([sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True,
                           timeout=80, check=False)
     assert done.returncode == 0, done.stderr
