@@ -13,6 +13,7 @@ import csv
 import os
 import signal
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -31,7 +32,7 @@ GREEK = {"phi": "φ", "psi": "ψ"}
 
 def main():
     args = parseArguments()
-    os.makedirs(args.output, exist_ok=True)
+    checkFolder(args.output)
     interrupt = Interrupt()
 
     try:
@@ -58,6 +59,17 @@ def main():
         if os.path.exists(path):
             print(f"  {path}")
     return 130 if interrupt else 0
+
+
+def checkFolder(folder):
+    """Make the folder; end with one line where nothing can be written in it."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        sys.exit(f"error: nothing can be written in the folder {folder}: {error.strerror}; choose "
+                 "another one with --output")
 
 
 def parseArguments():
@@ -126,7 +138,12 @@ def createSimulation(topology, system, positions, wanted):
     """A Simulation on the platform asked for, or on the fastest that works."""
     platforms = [mm.Platform.getPlatform(i) for i in range(mm.Platform.getNumPlatforms())]
     if wanted is not None:
-        platforms = [mm.Platform.getPlatformByName(wanted)]
+        platforms = [p for p in platforms if p.getName() == wanted]
+        if not platforms:
+            names = (mm.Platform.getPlatform(i).getName()
+                     for i in range(mm.Platform.getNumPlatforms()))
+            raise ValueError(f"there is no platform '{wanted}' here; available: "
+                             + ", ".join(names))
     for platform in sorted(platforms, key=lambda p: -p.getSpeed()):
         if not platform.supportsKernels(["CalcMLFFForce"]):
             if wanted is not None:

@@ -16,9 +16,11 @@ context = Context(system, VerletIntegrator(1*unit.femtosecond),
 context.setPositions([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 LocalEnergyMinimizer.minimize(context, tolerance=1e-3)
 
-positions = context.getState(positions=True).getPositions()
+state = context.getState(positions=True, forces=True)
 masses = [system.getParticleMass(i) for i in range(3)]
-wavenumbers = vibrationalWavenumbers(force.computeHessian(context), masses, positions)
+# With the forces it warns where the positions are no minimum.
+wavenumbers = vibrationalWavenumbers(force.computeHessian(context), masses, state.getPositions(),
+                                     state.getForces())
 
 # The measured ones are anharmonic: those of X-H stretches lie some 5 % below harmonic ones.
 print("mode                  this model   experiment   (1/cm)")

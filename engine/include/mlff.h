@@ -65,6 +65,9 @@ typedef struct mlff_model_info {
     const char *display_name;  /* "PaiNN" or "AIMNet2" */
     const char *format;        /* "mlff-painn-1", "aimnet2" */
     const char *licence, *source, *citation;
+    const char *scope;         /* what the model was trained on, and what it was not: a text */
+    const char *charge, *multiplicity;  /* of the systems it was trained on, as texts: "0", "1" */
+    int trained_atoms[2];      /* fewest and most atoms of those systems; 0, 0 where not stated */
     const char *energy_unit;   /* unit of the file; the engine returns eV whatever it is */
     char sha256[65];           /* of the file's content, lower-case hex */
     size_t n_bytes;            /* size of the file's content */

@@ -5,6 +5,7 @@
 #include "mlff_sha256.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,34 @@ static void fill_texts(mlff_model *model) {
     model->info.licence = metadata_or_empty(model, british ? "licence" : "license");
     model->info.source = metadata_or_empty(model, "source");
     model->info.citation = metadata_or_empty(model, "citation");
+    model->info.scope = metadata_or_empty(model, "scope");
+    model->info.charge = metadata_or_empty(model, "charge");
+    model->info.multiplicity = metadata_or_empty(model, "multiplicity");
+}
+
+/* Metadata trained_atoms, "[3, 36]": fewest and most atoms of a training system. */
+static mlff_status fill_trained_atoms(mlff_model *model, mlff_error *err) {
+    const char *text = mlff_model_metadata(model, "trained_atoms");
+    if (!text)
+        return MLFF_OK;
+    mlff_json *json = NULL;
+    mlff_error unused;  // that it is no JSON is said below, with what was expected
+    if (mlff_json_parse(text, strlen(text), "trained_atoms", &json, &unused) == MLFF_OK) {
+        const mlff_json_value *root = mlff_json_root(json);
+        bool good = root->type == MLFF_JSON_ARRAY && root->n == 2;
+        for (int k = 0; good && k < 2; k++) {
+            const mlff_json_value *value = root->item[k];
+            good = value->type == MLFF_JSON_NUMBER && value->is_integer && value->integer >= 1 &&
+                   value->integer <= INT_MAX;
+            model->info.trained_atoms[k] = good ? (int) value->integer : 0;
+        }
+        mlff_json_free(json);
+        if (good && model->info.trained_atoms[0] <= model->info.trained_atoms[1])
+            return MLFF_OK;
+    }
+    return mlff_fail(err, MLFF_ERROR_FORMAT, "%s: the metadata trained_atoms are '%.60s': expected "
+                     "the fewest and the most atoms of a training system, such as [3, 36]",
+                     model->name, text);
 }
 
 static mlff_status find_architecture(mlff_model *model, mlff_error *err) {
@@ -116,6 +145,7 @@ static mlff_status read_model(mlff_model *model, mlff_error *err) {
     model->info.elements = model->element;
     model->info.format = model->info.energy_unit = "";
     fill_texts(model);
+    MLFF_TRY(fill_trained_atoms(model, err));
     MLFF_TRY(find_architecture(model, err));
     return model->architecture->describe(model, &model->description, err);
 }

@@ -231,6 +231,11 @@ public:
      */
     std::string getModelArchitecture() const;
     /**
+     * Get what the model was trained on, and what it was not: a text from the model file, empty
+     * where the file does not say.
+     */
+    std::string getModelScope() const;
+    /**
      * Get the range of one message passing layer, measured in nm.
      */
     double getModelCutoff() const;

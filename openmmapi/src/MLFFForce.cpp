@@ -99,6 +99,10 @@ string MLFFForce::getModelArchitecture() const {
     return mlff_model_get_info(members[0].model.get())->display_name;
 }
 
+string MLFFForce::getModelScope() const {
+    return mlff_model_get_info(members[0].model.get())->scope;
+}
+
 double MLFFForce::getModelCutoff() const {
     return 0.1*mlff_model_get_info(members[0].model.get())->cutoff;
 }

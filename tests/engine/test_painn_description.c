@@ -329,6 +329,9 @@ static void test_info(void) {
     CHECK(strcmp(info->format, "mlff-painn-1") == 0 && strcmp(info->energy_unit, "eV") == 0);
     CHECK(strcmp(info->licence, "MIT") == 0 && strcmp(info->source, "a test") == 0);
     CHECK(strcmp(info->citation, "") == 0);
+    CHECK(strcmp(info->scope, "") == 0 && strcmp(info->charge, "") == 0 &&
+          strcmp(info->multiplicity, "") == 0);
+    CHECK(info->trained_atoms[0] == 0 && info->trained_atoms[1] == 0);
     CHECK(info->cutoff == 5 && info->n_layers == 2);
     // embedding 9*2; per layer filter 6*3 + 6, ctx 4 + 2 + 12 + 6, mix 4 + 4, upd 8 + 2 + 12 + 6;
     // readout 4 + 2 + 2 + 1
@@ -337,6 +340,38 @@ static void test_info(void) {
           info->elements[2] == 8);
     CHECK(!info->has_charges && !info->has_spin);
     mlff_model_free(model);
+}
+
+/* What the metadata say about the training systems; trained_atoms is read as two counts. */
+static void test_scope(void) {
+    static const char *const bad[] = {"", "3 36", "[3]", "[3, 36, 40]", "[36, 3]", "[0, 3]",
+                                      "[3.0, 36]", "[\"3\", 36]", "[3, 3000000000]", "[3, 36"};
+    static st_builder b;
+    painn_fill(&b, &painn_small);
+    st_metadata(&b, "trained_atoms", "[3, 36]");
+    st_metadata(&b, "scope", "molecules");
+    st_metadata(&b, "charge", "0");
+    st_metadata(&b, "multiplicity", "1");
+    mlff_model *model = load(&b);
+    if (model) {
+        const mlff_model_info *info = mlff_model_get_info(model);
+        CHECK(info->trained_atoms[0] == 3 && info->trained_atoms[1] == 36);
+        CHECK(strcmp(info->scope, "molecules") == 0 && strcmp(info->charge, "0") == 0 &&
+              strcmp(info->multiplicity, "1") == 0);
+    }
+    mlff_model_free(model);
+    for (size_t k = 0; k < sizeof bad/sizeof bad[0]; k++) {
+        painn_fill(&b, &painn_small);
+        st_metadata(&b, "trained_atoms", bad[k]);
+        st_bytes file = st_build(&b);
+        mlff_error err;
+        model = NULL;
+        CHECK(mlff_model_load_memory(file.data, file.n, "file", &model, &err) ==
+              MLFF_ERROR_FORMAT);
+        CHECK(model == NULL && strstr(err.message, "trained_atoms") != NULL);
+        st_bytes_free(&file);
+        st_clear(&b);
+    }
 }
 
 /* 1 eV = 96.48533212331 kJ/mol = 23.060547830619 kcal/mol (CODATA 2018); AIMNet2's Hartree. */
@@ -545,6 +580,7 @@ int main(void) {
     test_every_key_is_required();
     test_every_switch();
     test_info();
+    test_scope();
     test_energy_units();
     test_defaults();
     test_elements_texts();

@@ -27,12 +27,13 @@ static void testModelProperties() {
     const MLFFForce force(bundledModel());
     CHECK(force.getModelFile() == bundledModel());
     CHECK(force.getModelArchitecture() == "PaiNN");
+    CHECK(force.getModelScope().find("3 to 36 atoms") != std::string::npos);
     CHECK_NEAR(0.5, force.getModelCutoff(), 1e-15);
     CHECK(force.getModelElements() == (vector<int>{1, 6, 7, 8, 16}));
     CHECK(!force.getModelHasCharges());
     // sha256sum models/painn-hcno-distilled.safetensors
     CHECK(force.getModelHash() ==
-          "6889df0199bdc9d372815f6e8e2f7b11782e0795c2cc231b092c0188a0269792");
+          "71f9c7858f99161065fb78247891d38f61d951d3ecfea03eb8400f041dee20f3");
 }
 
 static void testSettings() {

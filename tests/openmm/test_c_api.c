@@ -76,6 +76,7 @@ static void test_model(void) {
     CHECK(!strcmp(OpenMM_MLFFForce_getModelFile(force), model_path()));
     CHECK(strlen(OpenMM_MLFFForce_getModelHash(force)) == 64);
     CHECK(!strcmp(OpenMM_MLFFForce_getModelArchitecture(force), "PaiNN"));
+    CHECK(strstr(OpenMM_MLFFForce_getModelScope(force), "3 to 36 atoms") != NULL);
     CHECK_NEAR(0.5, OpenMM_MLFFForce_getModelCutoff(force), 1e-15);
     CHECK(OpenMM_MLFFForce_getNumModelElements(force) == 5);
     CHECK(OpenMM_MLFFForce_getModelElement(force, 0) == 1);

@@ -535,3 +535,41 @@ def test_statistics():
     assert found == {"p50_ms": 3.0, "p95_ms": pytest.approx(8.8), "min_ms": 1.0, "mean_ms": 4.0,
                      "n": 5, "n_warm_up": 7}
     assert benchmarkCli.measure.nsPerDay(found) == pytest.approx(21.6)
+
+
+def test_targets_are_checked_before_the_work(tmp_path, monkeypatch, capsys):
+    """A file that is read, a folder, a folder that is not there: one line, nothing is measured."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmarkCli, "Benchmark", None)
+    model = tmp_path/"m.safetensors"
+    model.write_bytes((DATA/"painn"/"schnet-16x3.safetensors").read_bytes())
+    before = model.read_bytes()
+    for target, message in ((model, "is an input file"), (tmp_path, "is a folder"),
+                            ("no/such.json", "there is no folder")):
+        status = cli.main(["benchmark", "--quick", "--models", str(model), "--json", str(target)])
+        out, err = capsys.readouterr()
+        assert status == 1 and out == "" and message in err and len(err.splitlines()) == 1
+    assert model.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [model.name]
+
+
+def test_an_interrupted_run_leaves_what_was_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/"b.json").write_text("older")
+
+    class Interrupted(benchmarkCli.Benchmark):
+        def __init__(self, args, folder, output):
+            self.output, self.workers, self.result = output, [], {"cases": []}
+
+        def run(self):
+            for k in range(3):
+                if k == 2:
+                    raise KeyboardInterrupt
+                self.save()
+                self.result["cases"].append(k)
+            return self.result
+
+    monkeypatch.setattr(benchmarkCli, "Benchmark", Interrupted)
+    assert cli.main(["benchmark", "--quick", "--json", "b.json"]) == 130
+    assert (tmp_path/"b.json").read_text() == "older"
+    part, = tmp_path.glob(".b.json.*.part")
+    assert json.loads(part.read_text()) == {"cases": [0]} and str(part) in capsys.readouterr().err

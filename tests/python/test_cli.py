@@ -1,14 +1,19 @@
 """The command openmm-mlff: info and evaluate."""
 import hashlib
 import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
+import openmm
 import openmmmlff
 import pytest
 from conftest import DATA, MODELS, SHARED, goldenFiles, needs_shared, readGolden
+from openmmmlff import MLFFForce
+from openmmmlff.convert import safetensors_file
 from openmmmlff.evaluate import Evaluator, reducedBox
 from openmmmlff.extxyz import readFrames
 
@@ -124,8 +129,13 @@ def test_hessian(tmp_path, turned):
 def test_hessian_as_a_command(command, tmp_path):
     (tmp_path/"w.xyz").write_text(WATER)
     status, out, err = command("evaluate", "painn-hcno", "w.xyz", "--hessian", "--json", "-")
-    assert (status, err) == (0, "")
+    assert status == 0
     result, = json.loads(out)
+    # 0.64 eV/angstrom: no minimum
+    residual = np.linalg.norm(result["forces"], axis=1).max()
+    warning, = result["warnings"]
+    assert "not those of a minimum" in warning and f"{residual:.3g} eV/angstrom" in warning
+    assert "atom 0" in warning and warning in err and len(err.splitlines()) == 1
     assert len(result["hessian"]) == 9 == len(result["hessian"][8])
     # masses in u, eV/angstrom^2: 521.47 1/cm is sqrt(eV/angstrom^2/u)
     root = np.repeat(np.sqrt([15.999, 1.008, 1.008]), 3)
@@ -145,13 +155,134 @@ def test_table(command, tmp_path):
     status, out, err = command("evaluate", "painn-hcno", "one.xyz")
     assert status == 0 and err == ""
     assert "Reference, double" in out and "atoms      3" in out
-    assert len([line for line in out.splitlines() if line.split()[1:2] in (["O"], ["H"])]) == 3
+    rows = [line.split() for line in out.splitlines() if line.split()[1:2] in (["O"], ["H"])]
+    # counted from 0, as in OpenMM and in every message, and the table says so
+    assert [row[:2] for row in rows] == [["0", "O"], ["1", "H"], ["2", "H"]]
+    assert "counted from 0" in out
     (tmp_path/"two.xyz").write_text(WATER*2)
     status, out, err = command("evaluate", "painn-hcno", "two.xyz")
     assert status == 0 and [line.split()[:2] for line in out.splitlines()[-2:]] == [["1", "3"],
                                                                                     ["2", "3"]]
 
 
+def minimized(numbers, positions):
+    """Positions (angstrom) where the bundled model's forces vanish."""
+    system, force = openmm.System(), MLFFForce("painn-hcno")
+    for i, number in enumerate(numbers):
+        system.addParticle(1.0)
+        force.addAtom(i, number)
+    system.addForce(force)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(0.1*np.array(positions))
+    openmm.LocalEnergyMinimizer.minimize(context, 1e-3)
+    return 10*context.getState(positions=True).getPositions(asNumpy=True)._value
+
+
+def frameOf(symbols, positions):
+    rows = "".join(f"{s} {x[0]!r} {x[1]!r} {x[2]!r}\n"
+                   for s, x in zip(symbols, np.asarray(positions, dtype=float).tolist()))
+    return f"{len(symbols)}\n\n{rows}"
+
+
+def test_a_hessian_at_a_minimum_has_no_warning(command, tmp_path):
+    x = minimized((8, 1, 1), [[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]])
+    (tmp_path/"w.xyz").write_text(frameOf("OHH", x))
+    status, out, err = command("evaluate", "painn-hcno", "w.xyz", "--hessian", "--json", "-")
+    assert (status, err) == (0, "") and "warnings" not in json.loads(out)[0]
+    # away from it by 0.002 angstrom along a bond of 50 eV/angstrom^2
+    x[1] += 0.002*(x[1] - x[0])/np.linalg.norm(x[1] - x[0])
+    (tmp_path/"w.xyz").write_text(frameOf("OHH", x))
+    status, out, err = command("evaluate", "painn-hcno", "w.xyz", "--hessian")
+    assert status == 0 and "not those of a minimum" in err and "(1/cm)" in out
+
+
+# ------------------------------------------------------------------ what no model was made for
+@pytest.mark.parametrize("symbols, positions, expected", [
+    # of H2, CO, N2, bare atoms, OH and CH3 the bundled model was told nothing
+    ("HH", [[0, 0, 0], [0, 0, 0.74]], ["a molecule of 2 atoms"]),
+    ("CO", [[0, 0, 0], [0, 0, 1.13]], ["C 0 and O 1", "a molecule of 2 atoms"]),
+    ("NN", [[0, 0, 0], [0, 0, 1.10]], ["a molecule of 2 atoms"]),
+    ("O", [[0, 0, 0]], ["O 0, counted from 0, is a single atom"]),
+    ("H", [[0, 0, 0]], ["a single atom", "is odd (1)"]),
+    ("OH", [[0, 0, 0], [0, 0, 0.97]], ["a molecule of 2 atoms", "is odd (9)"]),
+    ("CHHH", [[0, 0, 0], [1.08, 0, 0], [-0.54, 0.935, 0], [-0.54, -0.935, 0]], ["is odd (9)"]),
+    # hydrogen beside water; a hydrogen atom torn off water
+    ("OHHHH", [[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477], [3, 0, 0], [3, 0, 0.74]],
+     ["H 3 and H 4", "a molecule of 2 atoms"]),
+    ("OHH", [[0, 0, 0.119], [0, 0.763, -0.477], [0, -2.763, -0.477]],
+     ["O 0 and H 1, counted from 0, is a molecule of 2 atoms (and 1 more like it)"]),
+])
+def test_systems_that_the_bundled_model_was_not_trained_for(command, tmp_path, symbols, positions,
+                                                            expected):
+    (tmp_path/"f.xyz").write_text(frameOf(symbols, positions) + WATER)
+    status, out, err = command("evaluate", "painn-hcno", "f.xyz", "--json", "-")
+    assert status == 0
+    first, second = json.loads(out)
+    text = " ".join(first["warnings"])
+    for part in expected:
+        assert part in text
+    assert "warnings" not in second and "frame 2" not in err
+    lines = [line for line in err.splitlines() if "warning: frame 1 (f.xyz:1): " in line]
+    assert len(lines) == len(first["warnings"]) == len(err.splitlines())
+
+
+def test_size_and_boxes_beyond_the_training_data(command, tmp_path):
+    water = WATER.splitlines()[2:]
+    many = "".join(f"{symbol} {float(x) + 4*k} {y} {z}\n"
+                   for k in range(13) for symbol, x, y, z in map(str.split, water))
+    box = WATER.replace("water", 'Lattice="9 0 0 0 9 0 0 0 9"')
+    (tmp_path/"f.xyz").write_text(f"39\n\n{many}" + box)
+    status, out, _ = command("evaluate", "painn-hcno", "f.xyz", "--json", "-")
+    large, periodic = json.loads(out)
+    assert status == 0 and large["warnings"] == [
+        "the frame has 39 atoms, and the model was trained on systems of 3 to 36 atoms"]
+    assert periodic["warnings"] == ["the frame is periodic, and the model was trained on systems "
+                                    "of 3 to 36 atoms in vacuum"]
+    # a model whose file does not say what it was trained on
+    model = DATA/"painn"/"schnet-16x3.safetensors"
+    (tmp_path/"f.xyz").write_text(frameOf("HH", [[0, 0, 0], [0, 0, 0.74]]))
+    status, out, err = command("evaluate", model, "f.xyz", "--json", "-")
+    assert (status, err) == (0, "") and "warnings" not in json.loads(out)[0]
+
+
+@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+@pytest.mark.parametrize("model", ["painn-hcno", DATA/"aimnet2"/"published-4x4.safetensors"])
+def test_overlap_is_no_plain_success(command, tmp_path, model, platform):
+    """O-H at 0.2 angstrom: which atoms, how far, in the JSON and on stderr."""
+    (tmp_path/"f.xyz").write_text(frameOf("OHH", [[0, 0, 0], [0, 0, 0.2], [0, 0.9, -0.3]]))
+    status, out, err = command("evaluate", model, "f.xyz", "--platform", platform, "--json", "-")
+    assert status == 0
+    text = json.loads(out)[0]["warnings"][0]
+    assert text in err and "0.2" in text and "0" in text and "1" in text
+    status, out, err = command("evaluate", model, "f.xyz", "--platform", platform)
+    assert status == 0 and "warning: frame 1" in err
+
+
+def test_energies_beyond_the_bound(command, tmp_path):
+    """C-O at 0.3 angstrom, far below what any molecule's energy can be."""
+    (tmp_path/"f.xyz").write_text(frameOf("COHH", [[0, 0, 0], [0, 0, 0.3], [0.94, 0, -0.6],
+                                                   [-0.94, 0, -0.6]]))
+    status, out, err = command("evaluate", "painn-hcno", "f.xyz", "--json", "-")
+    result, = json.loads(out)
+    # single atoms of the model: element constants and the network's own part, by evaluate itself
+    (tmp_path/"atoms.xyz").write_text("".join(f"1\n\n{s} 0 0 0\n" for s in "COH"))
+    _, out, _ = command("evaluate", "painn-hcno", "atoms.xyz", "--json", "-")
+    carbon, oxygen, hydrogen = (r["energy"] for r in json.loads(out))
+    binding = (result["energy"] - carbon - oxygen - 2*hydrogen)/4
+    assert status == 0 and abs(binding) > 100
+    assert any(f"{binding:.3g} eV per atom" in text for text in result["warnings"])
+
+
+def test_warnings_of_many_frames(command, tmp_path):
+    (tmp_path/"f.xyz").write_text(frameOf("HH", [[0, 0, 0], [0, 0, 0.74]])*50)
+    status, out, err = command("evaluate", "painn-hcno", "f.xyz", "--json", "-")
+    lines = err.splitlines()
+    assert status == 0 and all(r["warnings"] for r in json.loads(out))
+    assert len(lines) == 21 and "50 frames have warnings" in lines[-1]
+
+
+# ------------------------------------------------------------------ platforms
 def test_cpu_platform(command, tmp_path):
     golden = readGolden(DATA/"painn"/"painn-hcno-distilled.formamide.txt")
     (tmp_path/"f.xyz").write_text(golden.xyz())
@@ -256,6 +387,7 @@ def test_a_failed_frame_names_itself(command, tmp_path):
     (["painn-hcno", "w.xyz", "--no-dispersion"], "--no-dispersion"),
     (["painn-hcno", "w.xyz", "--model", "nonesuch"], "known names: painn-hcno"),
     (["painn-hcno", "w.xyz", "--platform", "Abacus"], "no platform 'Abacus' here; available: Ref"),
+    (["painn-hcno", "w.xyz", "--platform", "cpu"], "did you mean 'CPU'?"),
     (["painn-hcno", "w.xyz", "--precision", "single"], "--precision single has no effect"),
     (["painn-hcno", "w.xyz", "--json", "no/such/out.json"], "no folder"),
 ])
@@ -266,6 +398,84 @@ def test_bad_input(command, tmp_path, arguments, message):
     status, out, err = command("evaluate", *arguments)
     assert status == 1 and out == "" and len(err.splitlines()) == 1
     assert err.startswith("openmm-mlff evaluate: ") and message in err
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_no_input_is_overwritten(command, tmp_path, link):
+    """--json on a file that is read: refused, by whatever name, and the file is as it was."""
+    model = tmp_path/"m.safetensors"
+    model.write_bytes((DATA/"painn"/"schnet-16x3.safetensors").read_bytes())
+    (tmp_path/"w.xyz").write_text(WATER)
+    before = {name: (tmp_path/name).read_bytes() for name in ("m.safetensors", "w.xyz")}
+    for name in before:
+        target = name
+        if link:
+            target = "link-" + name
+            (tmp_path/target).symlink_to(tmp_path/name)
+        commands = [["evaluate", model, "w.xyz", "--json", target]]
+        commands += [["info", model, "--json", target]]*(name != "w.xyz")
+        commands += [["evaluate", "painn-hcno", "w.xyz", "--model", model, "--json", target]]*(
+            name != "w.xyz")
+        for arguments in commands:
+            status, out, err = command(*arguments)
+            assert status == 1 and out == "" and "is an input file" in err
+            assert len(err.splitlines()) == 1
+    assert {name: (tmp_path/name).read_bytes() for name in before} == before
+
+
+def test_results_are_written_as_they_come(tmp_path):
+    """Killed in the middle: the older file is there, and the results so far beside it."""
+    (tmp_path/"f.xyz").write_text(WATER*20000)
+    (tmp_path/"out.json").write_text("older")
+    process = subprocess.Popen([sys.executable, "-m", "openmmmlff", "evaluate", "painn-hcno",
+                                "f.xyz", "--json", "out.json"], cwd=tmp_path,
+                               stderr=subprocess.PIPE)
+    deadline = time.time() + 60
+    part = None
+    while time.time() < deadline and process.poll() is None and not part:
+        part = next((p for p in tmp_path.glob(".out.json.*.part") if p.stat().st_size > 3000), None)
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert part and (tmp_path/"out.json").read_text() == "older"
+    text = part.read_text()
+    first, _ = json.JSONDecoder().raw_decode(text[2:])
+    assert first["natoms"] == 3
+
+
+def test_texts_of_a_file_reach_the_terminal_harmless(command, tmp_path):
+    """A forged line, an escape sequence and a text without end in the metadata."""
+    tensors, metadata = safetensors_file.read_arrays(DATA/"painn"/"schnet-16x3.safetensors")
+    metadata = {**metadata, "licence": "MIT\nSHA-256:      0000 (verified)\x1b]0;owned\x07",
+                "source": "x"*10**6, "scope": "a\u202eb"}
+    safetensors_file.write(tmp_path/"m.safetensors", tensors, metadata)
+    status, out, err = command("info", "m.safetensors")
+    assert (status, err) == (0, "") and "\x1b" not in out and "\u202e" not in out
+    assert len([line for line in out.splitlines() if line.startswith("SHA-256")]) == 1
+    assert len(out) < 5000
+    # JSON has the text as it is
+    info = json.loads(command("info", "m.safetensors", "--json", "-")[1])
+    assert info["licence"] == metadata["licence"]
+    (tmp_path/"f.xyz").write_text('1\nLattice="\x1b[31mred"\nO 0 0 0\n')
+    status, _, err = command("evaluate", "painn-hcno", "f.xyz")
+    assert status == 1 and "\x1b" not in err and len(err.splitlines()) == 1
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    model = os.fsencode(tmp_path) + b"/m\xff.safetensors"
+    with open(model, "wb") as file:
+        file.write((DATA/"painn"/"schnet-16x3.safetensors").read_bytes())
+    frames = os.fsencode(tmp_path) + b"/f\xff.xyz"
+    with open(frames, "wb") as file:
+        file.write(WATER.encode())
+    for arguments in (["info", model], ["evaluate", model, frames]):
+        done = subprocess.run([sys.executable, "-m", "openmmmlff", *arguments], capture_output=True,
+                              check=False)
+        assert done.returncode == 1 and done.stdout == b"" and len(done.stderr.splitlines()) == 1
+        assert b"is not UTF-8: rename the file" in done.stderr and rb"m\xff" in done.stderr
+    done = subprocess.run([sys.executable, "-m", "openmmmlff", "evaluate", "painn-hcno", frames],
+                          capture_output=True, check=False)
+    assert done.returncode == 0 and done.stderr == b""
 
 
 @pytest.mark.parametrize("arguments", [
@@ -303,7 +513,8 @@ def test_info(command, tmp_path):
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     status, out, err = command("info", path)
     assert (status, err) == (0, "")
-    for text in ("PaiNN", "H C N O S", "5 angstrom", "152,001", "MIT", sha256):
+    for text in ("PaiNN", "H C N O S", "5 angstrom", "152,001", "MIT", "3 to 36 atoms",
+                 "diatomic", sha256):
         assert text in out
     status, out, _ = command("info", "painn-hcno", "--json", "-")
     info = json.loads(out)

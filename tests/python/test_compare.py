@@ -14,6 +14,7 @@ from openmmmlff.compare import contend, figures, inputs
 from openmmmlff.convert import safetensors_file
 from openmmmlff.evaluate import Evaluator
 from openmmmlff.extxyz import readFrames
+from openmmmlff.models import modelPath
 
 WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 BENT = "3\nbent\nO 0 0.1 0.1\nH 0.1 0.763 -0.577\nH 0 -0.85 -0.477\n"
@@ -336,6 +337,135 @@ def test_a_wrong_base(tmp_path, monkeypatch, capsys, changedModel):
     energies = [Evaluator([str(m)]).evaluate(frame)["energy"] for m in (model, changed)]
     assert cpu["frames"][0]["mlff"]["energy_difference"] == pytest.approx(
         abs(energies[0] - energies[1]), abs=1e-6)
+
+
+# ------------------------------------------------------------------ symmetric points
+def turned(symbols, positions, n):
+    """n frames of a molecule, turned at random from the second on."""
+    rng = np.random.default_rng(0)
+    text = ""
+    for k in range(n):
+        q = np.linalg.qr(rng.normal(size=(3, 3)))[0] if k else np.eye(3)
+        text += f"{len(symbols)}\n\n" + "".join(
+            f"{s} {x[0]:.10f} {x[1]:.10f} {x[2]:.10f}\n" for s, x in zip(symbols, positions @ q.T))
+    return text
+
+
+TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])/3**0.5
+METHANE = "CHHHH", np.vstack([np.zeros(3), 1.09*TETRAHEDRON])
+CARBON_DIOXIDE = "COO", np.array([[0, 0, 0], [0, 0, 1.165], [0, 0, -1.165]])
+NEOPENTANE = "C" + "CHHH"*4, np.vstack([np.zeros(3), *(
+    np.vstack([1.53*d, 1.53*d - 1.09*np.delete(TETRAHEDRON, k, axis=0)])
+    for k, d in enumerate(TETRAHEDRON))])
+
+
+def test_symmetric_points(command, tmp_path):
+    """The vectors of PaiNN vanish on the central atom, where their length is curved within 1e-4
+    angstrom: a rounding changes forces by more than the tolerance. The forces are right all the
+    same, at positions that differ by less than a rounding."""
+    (tmp_path/"f.xyz").write_text("".join(turned(*molecule, 4) for molecule in
+                                          (METHANE, CARBON_DIOXIDE, NEOPENTANE)))
+    status, out, err = command("compare", "painn-hcno", "f.xyz", *CPU, "--json", "c.json")
+    assert status == 0 and err == "" and "BEYOND" not in out
+    frames = contenderOf(json.loads((tmp_path/"c.json").read_text()), "CPU")["frames"]
+    judged = [f["mlff"] for f in frames if "rounding" in f["mlff"]]
+    # figures are not touched, and what was looked for was there
+    assert judged and "less than single precision resolves" in out.replace("\n  ", " ")
+    for found in judged:
+        assert found["force_max"] > found["tolerances"]["force"] == pytest.approx(
+            max(2e-5, 2e-5*found["force_largest"]))
+        assert found["rounding"]["force_max"] <= found["tolerances"]["force"]
+        assert 0 < found["rounding"]["displacement"] <= 3.01e-7
+    # one's own tolerance is taken literally
+    status, out, _ = command("compare", "painn-hcno", "f.xyz", *CPU, "--tolerance-force", 2e-5)
+    assert status == 1 and "BEYOND" in out
+
+
+@pytest.mark.parametrize("name", ["readout.0.w", "layer.1.filter.w0"])
+def test_errors_do_not_hide_at_symmetric_points(tmp_path, monkeypatch, capsys, name):
+    """A weight matrix that is off by 1e-4 is beyond the tolerance there too."""
+    source = modelPath("painn-hcno")
+    tensors, metadata = safetensors_file.read_arrays(source)
+    changed = {**tensors, name: (1.0001*tensors[name]).astype(tensors[name].dtype)}
+    safetensors_file.write(tmp_path/"changed.safetensors", changed, metadata)
+    (tmp_path/"f.xyz").write_text("".join(turned(*molecule, 3) for molecule in
+                                          (METHANE, CARBON_DIOXIDE, NEOPENTANE)))
+    cases = {}
+    for case in inputs.structureCases(tmp_path/"f.xyz",
+                                      Evaluator([str(tmp_path/"changed.safetensors")]), None,
+                                      tmp_path, None):
+        cases[case.index] = case
+    run = contend.run
+
+    def runWrong(contender, given, *arguments):
+        if contender.platform == "CPU":
+            given = [replace(case, system=cases[case.index].system) for case in given]
+        run(contender, given, *arguments)
+
+    monkeypatch.setattr(contend, "run", runWrong)
+    monkeypatch.setattr("openmmmlff.compare.cli.run", runWrong)
+    path = str(tmp_path/"c.json")
+    assert cli.main(["compare", "painn-hcno", str(tmp_path/"f.xyz"), *CPU, "--json", path]) == 1
+    assert "BEYOND" in capsys.readouterr().out
+    with open(path, encoding="utf-8") as file:
+        frames = contenderOf(json.load(file), "CPU")["frames"]
+    beyond = [f["frame"] for f in frames if "force" in f["mlff"]["beyond"]]
+    assert beyond
+    for frame in frames:
+        if frame["frame"] in beyond:
+            assert frame["mlff"]["rounding"]["force_max"] > frame["mlff"]["tolerances"]["force"]
+
+
+def test_positions_that_explain_a_difference():
+    """Two springs: a difference along the stiff one is a tiny displacement, along the soft one
+    it is not."""
+    from openmmmlff.compare import rounding
+    stiff, soft = 1000.0, 1.0
+
+    def forces(x):
+        f = np.zeros((3, 3))
+        f[0] = -10*np.array([stiff, soft, soft])*x[0]
+        f[2] = -10*soft*x[2]
+        return f
+
+    x = np.array([[0.1, -0.2, 0.05], [9, 9, 9], [0.3, 0.1, 0.2]])
+    atoms = [0, 2]
+    derivatives = rounding.slopes([forces(y) for y in rounding.displaced(x, atoms)], atoms)
+    expected = np.diag([-stiff, -soft, -soft, -soft, -soft, -soft])
+    assert np.abs(derivatives - expected).max() < 1e-3
+    for axis, left in ((0, 0), (1, 1e-4)):
+        difference = np.zeros((2, 3))
+        difference[0, axis] = 1e-4
+        y = rounding.nearby(x, atoms, derivatives, difference, 2e-5)
+        assert 0 < 10*np.abs(y - x).max() <= rounding.LARGEST and (y[1] == x[1]).all()
+        remaining = np.abs(difference - (forces(y) - forces(x))[atoms]).max()
+        assert remaining == pytest.approx(left, abs=2e-6)
+
+
+# ------------------------------------------------------------------ files
+def test_no_input_is_overwritten(command, tmp_path):
+    """Model, frames, System, positions, and the model files that a System names."""
+    model = tmp_path/"m.safetensors"
+    model.write_bytes((DATA/"painn"/"schnet-16x3.safetensors").read_bytes())
+    (tmp_path/"f.xyz").write_text(WATER)
+    system, force = openmm.System(), MLFFForce(model)
+    for particle, number in enumerate((8, 1, 1)):
+        system.addParticle(1.0)
+        force.addAtom(particle, number)
+    force.setModelStorage(MLFFForce.Path)
+    system.addForce(force)
+    (tmp_path/"s.xml").write_text(openmm.XmlSerializer.serialize(system))
+    names = ("m.safetensors", "f.xyz", "s.xml")
+    before = {name: (tmp_path/name).read_bytes() for name in names}
+    structure, serialized = ["m.safetensors", "f.xyz"], ["s.xml", "--positions", "f.xyz"]
+    for option in ("--json", "--plot"):
+        for arguments, targets in ((structure, names[:2]), (serialized, names)):
+            for target in targets:
+                status, out, err = command("compare", *arguments, *CPU, option, target)
+                assert status == 1 and out == "" and "is an input file" in err, (target, err)
+    assert {name: (tmp_path/name).read_bytes() for name in names} == before
+    status, _, err = command("compare", *structure, *CPU, "--json", "x", "--plot", "./x")
+    assert status == 1 and "are the same file" in err
 
 
 def test_double_precision_on_both_sides(tmp_path, changedModel):

@@ -451,6 +451,11 @@ def test_aimnet2_d3_table(tmp_path):
     # a converted model is a table, too
     convert(source, tmp_path / "b.safetensors", d3_table=out)
     assert (tmp_path / "b.safetensors").stat().st_size == pytest.approx(out.stat().st_size, abs=200)
+    # a table is read, not written
+    before = tables[0].read_bytes()
+    with pytest.raises(ConversionError, match="one of the files that are read"):
+        convert(source, tables[0], d3_table=tables[0])
+    assert tables[0].read_bytes() == before
     cached = cache.d3_table_path()
     cached.parent.mkdir()
     safetensors_file.write(cached, table, {})
@@ -911,6 +916,9 @@ def test_arguments(tmp_path):
     with pytest.raises(ConversionError, match="already"):
         convert(made, tmp_path / "b.safetensors")
     before = made.read_bytes()
+    assert command("convert", source, tmp_path / "c.safetensors", "--json", source) == 1
+    assert command("convert", source, made, "--json", made) == 1
+    assert not (tmp_path / "c.safetensors").exists() and made.read_bytes() == before
     convert(str(source), str(made))                     # again: the same bytes
     assert made.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pt", "a.safetensors"]

@@ -54,6 +54,25 @@ def test_triangle():
     assert found[3:] == pytest.approx(expected, rel=1e-9)
 
 
+def test_forces_tell_whether_it_is_a_minimum(recwarn):
+    """0.01 eV/angstrom is 9.65 kJ/mol/nm; the length of each atom's force counts."""
+    x = np.array([[0, 0, 0], [0.1, 0, 0]])
+    h = springs(x, [(0, 1)], 2e5)
+    expected = vibrationalWavenumbers(h, [1, 1], x)._value
+    for forces in (np.zeros((2, 3)), [[9.6, 0, 0], [-9.6, 0, 0]], [[5.5, 5.5, 5.5], [0, 0, 0]]):
+        assert vibrationalWavenumbers(h, [1, 1], x, forces)._value == pytest.approx(expected)
+    assert len(recwarn) == 0
+    for forces, size in (([[0, 0, 0], [0, 9.7, 0]], "0.0101"),
+                         ([[0, 0, 0], [5.6, 5.6, 5.6]], "0.0101"),
+                         (unit.Quantity([[0, 0, 0], [2.3, 0, 0]],
+                                        unit.kilocalorie_per_mole/unit.angstrom), "0.0997")):
+        with pytest.warns(UserWarning, match=f"force on atom 1, counted from 0, is {size} eV"):
+            found = vibrationalWavenumbers(h, [1, 1], x, forces)
+        assert found._value == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"\(1, 3\): expected \(2, 3\)"):
+        vibrationalWavenumbers(h, [1, 1], x, [[0, 0, 0]])
+
+
 def test_linear_and_single():
     """Three atoms in line with two springs: k/m and k (1/m + 2/M); bending without a spring."""
     x = turned(np.array([[-0.116, 0, 0], [0, 0, 0], [0.116, 0, 0]]))

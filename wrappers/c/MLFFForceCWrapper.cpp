@@ -163,6 +163,10 @@ const char* OpenMM_MLFFForce_getModelArchitecture(const OpenMM_MLFFForce* target
     return guarded<const char*>(nullptr, [&] { return info(target).display_name; });
 }
 
+const char* OpenMM_MLFFForce_getModelScope(const OpenMM_MLFFForce* target) {
+    return guarded<const char*>(nullptr, [&] { return info(target).scope; });
+}
+
 double OpenMM_MLFFForce_getModelCutoff(const OpenMM_MLFFForce* target) {
     return guarded(-1.0, [&] { return cpp(target).getModelCutoff(); });
 }

@@ -85,12 +85,14 @@ OPENMM_MLFF_C_API void OpenMM_MLFFForce_destroy(OpenMM_MLFFForce *target);
 /* A force taken from a System; NULL, an error, if it is not an MLFFForce. */
 OPENMM_MLFF_C_API OpenMM_MLFFForce *OpenMM_MLFFForce_cast(OpenMM_Force *force);
 
-/* The path as it was given; the SHA-256 of the content, 64 lower-case digits; "PaiNN". The texts
-   belong to the force. NULL on failure. */
+/* The path as it was given; the SHA-256 of the content, 64 lower-case digits; "PaiNN"; what the
+   model was trained on and what not ("" where the file does not say). The texts belong to the
+   force. NULL on failure. */
 OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelFile(const OpenMM_MLFFForce *target);
 OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelHash(const OpenMM_MLFFForce *target);
 OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelArchitecture(
     const OpenMM_MLFFForce *target);
+OPENMM_MLFF_C_API const char *OpenMM_MLFFForce_getModelScope(const OpenMM_MLFFForce *target);
 
 /* Range of one message passing layer, nm; -1 on failure. */
 OPENMM_MLFF_C_API double OpenMM_MLFFForce_getModelCutoff(const OpenMM_MLFFForce *target);

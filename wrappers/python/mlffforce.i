@@ -15,6 +15,7 @@
 #include "MLFFForce.h"
 #include "mlff.h"
 #include "mlff_box.h"
+#include "mlff_elements.h"
 #include "OpenMM.h"
 #include "OpenMMAmoeba.h"
 #include "OpenMMDrude.h"
@@ -529,18 +530,26 @@ Get which periodic box the System is meant to have.
         return "";
     }
 
+    // Covalent radius of an element, angstrom.
+    static double _covalentRadius(int atomicNumber) {
+        return mlff_covalent_radius(atomicNumber);
+    }
+
     // What openmmmlff.modelInfo() returns; lengths in angstrom.
     PyObject* _modelInfo() const {
         const mlff_model_info* info = mlff_model_get_info(&self->getModel());
         PyObject* elements = PyList_New(info->n_elements);
         for (int i = 0; elements != NULL && i < info->n_elements; i++)
             PyList_SET_ITEM(elements, i, PyLong_FromLong(info->elements[i]));
-        return Py_BuildValue("{s:s,s:s,s:N,s:d,s:i,s:l,s:N,s:N,s:s,s:s,s:s,s:s,s:n,s:s}",
+        return Py_BuildValue("{s:s,s:s,s:N,s:d,s:i,s:l,s:N,s:N,s:s,s:s,s:s,s:s,s:s,s:s,"
+                             "s:s,s:(ii),s:n,s:s}",
             "architecture", info->display_name, "format", info->format, "elements", elements,
             "cutoff", info->cutoff, "layers", info->n_layers, "parameters", info->n_parameters,
             "has_charges", PyBool_FromLong(info->has_charges),
             "has_spin", PyBool_FromLong(info->has_spin), "energy_unit", info->energy_unit,
             "licence", info->licence, "source", info->source, "citation", info->citation,
+            "scope", info->scope, "charge", info->charge, "multiplicity", info->multiplicity,
+            "trained_atoms", info->trained_atoms[0], info->trained_atoms[1],
             "bytes", (Py_ssize_t) info->n_bytes, "sha256", info->sha256);
     }
 

@@ -1,6 +1,6 @@
 """The command openmm-mlff."""
 import argparse
-import json
+import contextlib
 import os
 import sys
 import textwrap
@@ -16,7 +16,10 @@ from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
 from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator, platformReport
 from openmmmlff.extxyz import readFrames
-from openmmmlff.models import addChargeOptions, addGeometryOption, hasCoulomb, hasDispersion
+from openmmmlff.models import (addChargeOptions, addGeometryOption, hasCoulomb, hasDispersion,
+                               modelPaths)
+from openmmmlff.output import (JsonArray, OutputFile, checkTarget, librariesToStderr, message,
+                               printable, tell, writeJson)
 from openmmmlff.vibrations import vibrationalWavenumbers
 
 # What users are told in one line; anything else is a defect and shows its traceback.
@@ -26,19 +29,25 @@ _EVALUATE_TEXT = """\
 Energies and forces of the frames of an extended XYZ file: positions in angstrom; Lattice="..." in
 the comment line makes a frame periodic, charge=... sets its total charge. Prints a table; several
 frames get one line each. A frame that fails is named on stderr, the others are still evaluated,
-and the exit status is 1."""
+and the exit status is 1. Warnings on stderr are about overlapping atoms, energies that no molecule
+has, systems that the model was not trained on, and --hessian away from a minimum. Atoms are counted
+from 0."""
 
 _JSON_TEXT = """\
 FILE gets a JSON array with one object per frame: natoms, energy (eV), forces (eV/angstrom, n x 3),
 platform, precision; of models with charges also charges (e) and components (eV: network, elements,
 coulomb_short_range, coulomb, dispersion; their sum is the energy); with --hessian also hessian
-(eV/angstrom^2, 3n x 3n). With several models all of these are their mean, energy_std is the
-standard deviation of the energy and force_std_max the largest one of an atom's force. A frame that
-failed has frame and error instead."""
+(eV/angstrom^2, 3n x 3n); warnings, a list of sentences, where there are any. With several models
+all of these are their mean, energy_std is the standard deviation of the energy and force_std_max
+the largest one of an atom's force. A frame that failed has frame and error instead. Results are
+written as they come, to a file beside FILE that takes its name at the end."""
 
 
 def main(arguments=None):
     """Run the command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")   # any text can be printed
     args = _parser().parse_args(arguments)
     try:
         status = args.run(args)
@@ -49,10 +58,11 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print(f"openmm-mlff {args.command}: interrupted", file=sys.stderr)
+        tell(args.command, "interrupted")
         return 130
     except _EXPECTED as error:
-        return _fail(args.command, _message(error))
+        tell(args.command, message(error))
+        return 1
 
 
 def _parser():
@@ -102,11 +112,16 @@ def _version():
 
 # ------------------------------------------------------------------ info
 def _info(args):
+    path = openmmmlff.models.modelPath(args.model)
+    if args.json and args.json != "-":
+        checkTarget("--json", args.json, [path])
     info = openmmmlff.modelInfo(args.model)
     if args.json:
-        _writeJson(args.json, {**info, "symbols": symbols(info["elements"]).split()})
+        writeJson(args.json, {**info, "symbols": symbols(info["elements"]).split()}, "--json",
+                  [path])
         if args.json == "-":
             return 0
+    fewest, most = info["trained_atoms"]
     rows = [("file", info["file"]),
             ("architecture", f"{info['architecture']} (format {info['format']})"),
             ("elements", symbols(info["elements"])),
@@ -114,6 +129,7 @@ def _info(args):
             ("parameters", f"{info['parameters']:,}"),
             ("charges", "yes" if info["has_charges"] else "no"),
             ("spin", "yes" if info["has_spin"] else "no"),
+            ("trained on", info["scope"] or (f"{fewest} to {most} atoms" if most else "")),
             ("energy unit", f"{info['energy_unit']} (in the file)"),
             ("licence", info["licence"]),
             ("source", info["source"]),
@@ -121,11 +137,11 @@ def _info(args):
             ("size", f"{info['bytes']:,} bytes"),
             ("SHA-256", info["sha256"])]
     for name, value in rows:
-        print(f"{name + ':':14}{value or 'not stated'}")
+        print(f"{name + ':':14}{printable(value) or 'not stated'}")
     able, others = platformReport()
     print(f"{'platforms:':14}{', '.join(able)}")
     for name, why in others.items():
-        print(f"{'':14}not on {name}: {why}")
+        print(f"{'':14}not on {name}: {printable(why)}")
     return 0
 
 
@@ -133,36 +149,79 @@ def _info(args):
 def _evaluate(args):
     if args.charge is not None and not np.isfinite(args.charge):
         raise EvaluationError(f"--charge {args.charge}: expected a finite number")
-    evaluator = Evaluator([args.model, *args.members], args.charge, args.periodic, args.platform,
-                          args.precision, args.coulomb, not args.no_dispersion, args.hessian,
+    models = [path for model in (args.model, *args.members) for path in modelPaths(model)]
+    if args.json and args.json != "-":
+        checkTarget("--json", args.json, [args.file, *models])
+    with librariesToStderr():
+        return _evaluateWith(args, models)
+
+
+def _evaluateWith(args, models):
+    """The frames of the file by the models at these paths."""
+    evaluator = Evaluator(models, args.charge, args.periodic, args.platform, args.precision,
+                          args.coulomb, not args.no_dispersion, args.hessian,
                           not args.no_geometry_check)
     _refuseWithoutEffect(args, evaluator)
-    if args.json and args.json != "-":
-        _checkWritable(args.json)
+    with contextlib.ExitStack() as stack:
+        if args.json:
+            file = sys.stdout
+            if args.json != "-":
+                file = stack.enter_context(OutputFile(args.json, "--json", [args.file, *models]))
+            sink = stack.enter_context(JsonArray(file))
+        else:
+            sink = None
+        return _evaluateFrames(args, evaluator, sink)
 
-    table = None if args.json else _Table(args, evaluator)
-    results, n_failed = [], 0
+
+def _evaluateFrames(args, evaluator, sink):
+    """Every frame of the file; its result goes to sink (a JsonArray) or into the table."""
+    table = None if sink else _Table(args, evaluator)
+    warnings = _Warnings()
+    n_frames = n_failed = 0
     for frame in readFrames(args.file, needsCharge=args.charge is None):
+        n_frames += 1
         try:
             if frame.error:
                 raise EvaluationError(frame.error)
             result = evaluator.evaluate(frame)
         except (openmm.OpenMMException, EvaluationError) as error:
             n_failed += 1
-            result = {"frame": frame.index, "error": f"{frame.name}: {_message(error)}"}
-            _fail("evaluate", result["error"])
-        results.append(result)
-        if table:
+            result = {"frame": frame.index, "error": f"{frame.name}: {message(error)}"}
+            tell("evaluate", result["error"])
+        warnings.add(frame, result)
+        if sink:
+            sink.add(result)
+        else:
             table.add(frame, result)
-    if not results:
+    if n_frames == 0:
         raise EvaluationError(f"{args.file} has no frames")
     if table:
         table.close()
-    else:
-        _writeJson(args.json, results)
-    if n_failed and len(results) > 1:
-        _fail("evaluate", f"{n_failed} of {len(results)} frames failed")
+    warnings.close()
+    if n_failed and n_frames > 1:
+        tell("evaluate", f"{n_failed} of {n_frames} frames failed")
     return 1 if n_failed else 0
+
+
+class _Warnings:
+    """Warnings about frames on stderr; of many frames the first ones, and how many there are."""
+
+    MOST = 20
+
+    def __init__(self):
+        self.n_frames = 0
+
+    def add(self, frame, result):
+        found = result.get("warnings", ())
+        self.n_frames += bool(found)
+        if self.n_frames <= self.MOST:
+            for text in found:
+                tell("evaluate", f"warning: {frame.name}: {text}")
+
+    def close(self):
+        if self.n_frames > self.MOST:
+            tell("evaluate", f"warning: {self.n_frames} frames have warnings, of which the first "
+                             f"{self.MOST} are shown; --json has all of them")
 
 
 def _refuseWithoutEffect(args, evaluator):
@@ -205,7 +264,7 @@ class _Table:
 
     def _head(self):
         for path in self.evaluator.paths:
-            print(f"model      {path}")
+            print(f"model      {printable(path)}")
         print(f"platform   {self.evaluator.platform.getName()}, {self.evaluator.precision}")
 
     def _line(self, frame, result):
@@ -233,10 +292,11 @@ class _Table:
             print(f"           standard deviation {result['energy_std']:.6f} eV, "
                   f"of the force on an atom at most {result['force_std_max']:.6f} eV/angstrom")
         charges = result.get("charges")
-        print(f"\n{'atom':>5}  {'':3}{'force (eV/angstrom)':>42}"
+        print("\natoms are counted from 0, as in OpenMM")
+        print(f"{'atom':>5}  {'':3}{'force (eV/angstrom)':>42}"
               + ("" if charges is None else f"{'charge (e)':>14}"))
         for i, (number, f) in enumerate(zip(frame.numbers, result["forces"])):
-            print(f"{i + 1:>5}  {SYMBOLS[number]:3}{f[0]:14.6f}{f[1]:14.6f}{f[2]:14.6f}"
+            print(f"{i:>5}  {SYMBOLS[number]:3}{f[0]:14.6f}{f[1]:14.6f}{f[2]:14.6f}"
                   + ("" if charges is None else f"{charges[i]:14.6f}"))
         if "hessian" in result:
             print()
@@ -256,34 +316,3 @@ def _wavenumbers(frame, result, periodic):
     hessian = np.array(result["hessian"])*(100*KJMOL_PER_EV)
     masses = [openmm.app.Element.getByAtomicNumber(z).mass for z in frame.numbers]
     return vibrationalWavenumbers(hessian, masses, None if periodic else 0.1*frame.positions)._value
-
-
-# ------------------------------------------------------------------ what both use
-def _checkWritable(path):
-    """Find out before the work begins that a result cannot be written."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise EvaluationError(f"{path} is a folder: it cannot be written as a file")
-    if not os.path.isdir(folder):
-        raise EvaluationError(f"{path} cannot be written: there is no folder {folder}")
-
-
-def _writeJson(path, value):
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _message(error):
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, BrokenPipeError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
-
-
-def _fail(command, message):
-    sys.stdout.flush()
-    print(f"openmm-mlff {command}: {message}", file=sys.stderr)
-    return 1

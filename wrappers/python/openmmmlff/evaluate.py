@@ -6,6 +6,8 @@ import openmm
 
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.models import isRotationInvariant, modelPaths
+from openmmmlff.scope import outOfScope
+from openmmmlff.vibrations import residualWarning
 
 KJMOL_PER_EV = 96.48533212331002  # as in the platforms
 KERNEL = "CalcMLFFForce"
@@ -17,6 +19,11 @@ COMPONENTS = ("network", "elements", "coulomb_short_range", "coulomb", "dispersi
 # Relative error of these sums in double precision: here exact values matter more than the speed of
 # the default. PME's mesh grows with the inverse of it.
 _EWALD_TOLERANCE = {"ewald": 1e-12, "pme": 3e-9}
+
+
+# eV per atom: the energy of binding beyond which a warning is given. The strongest bound solids and
+# molecules have 10 eV per atom, atoms squeezed to 0.7 of a bond's length some 10 eV per bond.
+ENERGY_BOUND = 100.0
 
 
 class EvaluationError(Exception):
@@ -54,6 +61,8 @@ class Evaluator:
             self.force.setEwaldErrorTolerance(_EWALD_TOLERANCE.get(coulomb, 0))
         self._key = None        # what the Context was made for
         self._context = self._inContext = None
+        self._atomEnergies = {}
+        self._info = self.force._modelInfo()
 
     def evaluate(self, frame):
         """Energies and forces of a frame, as the dict that --json writes."""
@@ -65,12 +74,13 @@ class Evaluator:
         context, force = self._context, self._inContext
         if box is not None:
             context.setPeriodicBoxVectors(*box)
-        context.setPositions(positions)
+        n = len(frame.numbers)
+        context.setPositions(_padded(positions))
 
         state = context.getState(energy=True, forces=True)
-        result = {"natoms": len(frame.numbers),
+        result = {"natoms": n,
                   "energy": state.getPotentialEnergy()._value/KJMOL_PER_EV,
-                  "forces": state.getForces(asNumpy=True)._value*(0.1/KJMOL_PER_EV)}
+                  "forces": state.getForces(asNumpy=True)._value[:n]*(0.1/KJMOL_PER_EV)}
         if force.getModelHasCharges():
             result["charges"] = force.getAtomCharges(context)._value
             components = force.getEnergyComponents(context)
@@ -86,6 +96,9 @@ class Evaluator:
             if not np.isfinite(result.get(name, 0.0)).all():
                 raise EvaluationError(f"{name}: a number is not finite")
 
+        warnings = self._warnings(frame, result, box is not None)
+        if warnings:
+            result["warnings"] = warnings
         if rotation is not None:
             _rotateBack(result, rotation)
         result["platform"] = self.platform.getName()
@@ -115,6 +128,33 @@ class Evaluator:
                         "give a Lattice of that form")
         return box, rotation
 
+    def _warnings(self, frame, result, periodic):
+        """Sentences about positions that the model was not made for, and a residual force."""
+        found = [self._inContext.getGeometryWarning(self._context)]
+        binding = result["energy"] - sum(map(self._atomEnergy, frame.numbers))
+        if abs(binding) > ENERGY_BOUND*len(frame.numbers):
+            found.append(f"the energy is {binding/len(frame.numbers):.3g} eV per atom away from "
+                         f"that of single atoms, where at most {ENERGY_BOUND:g} can be: no model "
+                         "was made for these positions")
+        found += outOfScope(self._info, frame.numbers, frame.positions, periodic)
+        if "hessian" in result:
+            found.append(residualWarning(result["forces"]))
+        return [text for text in found if text]
+
+    def _atomEnergy(self, number):
+        """eV, of an atom by itself, neutral: what energies of this model are counted from."""
+        if number not in self._atomEnergies:
+            probe = self.force.__copy__()
+            probe.setCoulombMethod("default")  # Ewald sums would need a box
+            probe.setEwaldErrorTolerance(0)
+            if self._info["has_spin"]:
+                probe.setRegionParameters(0, 0, 1 + number % 2)
+            context = _makeContext(probe, (number,), _reference(), {})
+            context.setPositions(_padded([[0, 0, 0]]))
+            energy = context.getState(energy=True).getPotentialEnergy()._value
+            self._atomEnergies[number] = energy/KJMOL_PER_EV
+        return self._atomEnergies[number]
+
     def _prepare(self, frame, box):
         """Make the Context, unless that of the frame before fits."""
         periodic = box is not None
@@ -122,7 +162,9 @@ class Evaluator:
         if charge is None:
             charge = frame.charge if frame.charge is not None else 0.0
         multiplicity = frame.multiplicity if frame.multiplicity is not None else 1
-        key = (frame.numbers, charge, multiplicity, periodic)
+        # devices compile for a rectangular or a triclinic box, once and for all
+        triclinic = periodic and bool(np.any(np.tril(box, -1) != 0))
+        key = (frame.numbers, charge, multiplicity, periodic, triclinic)
         if key == self._key:
             return
         self._key = self._context = self._inContext = None
@@ -131,18 +173,31 @@ class Evaluator:
         force.setUsesPeriodicBoundaryConditions(periodic)
         if periodic:
             force.setIntendedBoxVectors(*box)   # a cube of 20 A in a file is meant
-        self._context = _makeContext(force, frame.numbers, self.platform, self.properties)
+        self._context = _makeContext(force, frame.numbers, self.platform, self.properties, box)
         self._key, self._inContext = key, force
 
 
-def _makeContext(force, numbers, platform, properties):
-    """A Context of a System with these atoms and this force, which it takes over."""
+def _reference():
+    return openmm.Platform.getPlatformByName("Reference")
+
+
+def _makeContext(force, numbers, platform, properties, box=None):
+    """A Context of a System with these atoms, this force, which it takes over, and this box."""
     system = openmm.System()
+    if box is not None:
+        system.setDefaultPeriodicBoxVectors(*box)
     for i, number in enumerate(numbers):
         system.addParticle(1.0)
         force.addAtom(i, number)
+    if len(numbers) == 1:
+        system.addParticle(0.0)  # no atom: an OpenCL that runs on the processor crashes with one
     system.addForce(force)
     return openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
+
+
+def _padded(positions):
+    """Positions (nm) for the Context that _makeContext() makes: of one atom, two particles."""
+    return positions if len(positions) > 1 else [*positions, np.array(positions[0]) + 0.5]
 
 
 def _rotateBack(result, rotation):
@@ -215,11 +270,18 @@ def platformReport():
     return able, others
 
 
+def didYouMean(name):
+    """", did you mean 'CPU'?" for a name that differs from a platform's in case alone, or ''."""
+    same = [n for n in platformNames() if n.lower() == name.lower() and n != name]
+    return f", did you mean '{same[0]}'?" if same else ""
+
+
 def _findPlatform(name):
     """The platform of that name, if it can compute the force."""
     names = platformNames()
     if name not in names:
-        text = f"there is no platform '{name}' here; available: {', '.join(names)}"
+        text = (f"there is no platform '{name}' here{didYouMean(name)}; available: "
+                + ", ".join(names))
         failure = whyNoPlatform(name)
         raise EvaluationError(text + (f" (OpenMM says: {failure})" if failure else ""))
     platform = openmm.Platform.getPlatformByName(name)
@@ -254,7 +316,7 @@ def _measurePrecision(platform, force):
     if platform.getName() == "Reference":
         return "double"
     forces = []
-    for one in (openmm.Platform.getPlatformByName("Reference"), platform):
+    for one in (_reference(), platform):
         probe = force.__copy__()
         probe.setCoulombMethod("default")  # Ewald sums would need a box
         numbers = (3*force.getModelElements())[:3]

@@ -21,9 +21,12 @@ def modelPath(model):
     ensemble, which is not one file.
     """
     if isinstance(model, os.PathLike):
-        return os.fspath(model)
+        model = os.fspath(model)
+        if isinstance(model, str):
+            return _checkName(model)
     if not isinstance(model, str):
         raise TypeError(f"a model is the path of a model file or a name, not {model!r}")
+    _checkName(model)
     if model in BUNDLED:
         return _bundledPath(BUNDLED[model])
     if os.path.isfile(model):
@@ -48,6 +51,19 @@ def _bundledPath(file):
     folders = [os.path.join(folder, "models") for folder in openmmmlff.__path__]
     paths = [os.path.join(folder, file) for folder in folders]
     return next((path for path in paths if os.path.exists(path)), paths[0])
+
+
+def _checkName(path):
+    """The path itself; ValueError if its bytes are no UTF-8, in which OpenMM keeps names."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("ascii", "backslashreplace")
+        raise ValueError(f"the name of the model file '{shown}' is not UTF-8: rename the "
+                         "file") from None
+    if "\0" in path:
+        raise ValueError("the name of the model file has a null character in it")
+    return path
 
 
 def _unknown(name):
@@ -133,8 +149,10 @@ def modelInfo(model: str | os.PathLike[str]) -> dict[str, Any]:
 
     model is a path or a name, as for MLFFForce(), of one model. Keys: file, architecture, format,
     elements (atomic numbers), cutoff (angstrom; range of one layer), layers, parameters,
-    has_charges, has_spin, energy_unit (of the file), licence, source, citation ('' where the file
-    does not say), bytes, sha256.
+    has_charges, has_spin, energy_unit (of the file); licence, source, citation, scope (what it was
+    trained on, and what it was not), charge, multiplicity (of what it was trained on): texts, ''
+    where the file does not say; trained_atoms (fewest and most atoms of the training systems; 0, 0
+    where the file does not say); bytes, sha256.
     """
     from openmmmlff.mlffforce import MLFFForce
     force = MLFFForce(modelPath(model))

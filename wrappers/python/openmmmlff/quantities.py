@@ -23,6 +23,8 @@ KINDS = {
     "length": (unit.nanometer, "a length, as a Quantity or a number in nm"),
     "inverse length": (unit.nanometer**-1, "an inverse length, as a Quantity or a number in 1/nm"),
     "mass": (unit.dalton, "a mass, as a Quantity or a number in dalton"),
+    "force": (unit.kilojoule_per_mole/unit.nanometer, "energies per length, as a Quantity or "
+              "numbers in kJ/mol/nm"),
     "second derivative": (unit.kilojoule_per_mole/unit.nanometer**2, "energies per squared length, "
                           "as a Quantity or numbers in kJ/mol/nm^2"),
 }

@@ -18,6 +18,7 @@ from openmmmlff.benchmark.sweep import Sweep
 from openmmmlff.benchmark.systems import SIZES, SWEEP, countPairs, systemsOfSize
 from openmmmlff.benchmark.systems import request as systemRequest
 from openmmmlff.models import MATRIX_PRECISIONS
+from openmmmlff.output import OutputFile, checkTarget
 
 FORMAT = "mlff-benchmark-1"
 QUICK_SIZES = (12, 192)
@@ -78,18 +79,19 @@ def register(subparsers):
 def run(args):
     """The sub-command; returns the exit status: 1 if a contender failed."""
     _check(args)
-    with tempfile.TemporaryDirectory(prefix="mlff-benchmark-") as folder:
-        benchmark = Benchmark(args, folder)
+    models = [path for name in args.models or () if os.path.exists(path := os.fspath(name))]
+    with contextlib.ExitStack() as stack:
+        files = {option: stack.enter_context(OutputFile(target, option, models))
+                 for option, target in _targets(args, models)}
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mlff-benchmark-"))
+        benchmark = Benchmark(args, folder, files.get("--json"))
         try:
             result = benchmark.run()
         finally:
             benchmark.close()
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=1, allow_nan=False)
-            file.write("\n")
-    if args.plot:
-        report.plot(result, args.plot)
+        benchmark.save()
+        if "--plot" in files:
+            files["--plot"].write(report.plot(result))
     report.close(result)
     contenders = [c for case in result["cases"] + result["mixed"] for c in case["contenders"]]
     return 1 if any(c["status"] == "failed" or measure.isWrong(c) for c in contenders) else 0
@@ -115,14 +117,20 @@ def _check(args):
         raise EvaluationError(f"--minutes {args.minutes:g}: expected more than 0")
     if args.threads is not None and args.threads < 1:
         raise EvaluationError(f"--threads {args.threads}: expected at least 1")
-    for option, path in (("--json", args.json), ("--plot", args.plot)):
-        if path and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise EvaluationError(f"{option} {path}: there is no such folder")
     for option, path in (("--data", args.data), ("--peers", args.peers)):
         if path and not os.path.isdir(path):
             raise EvaluationError(f"{option} {path}: there is no such folder")
     if args.plot and importlib.util.find_spec("matplotlib") is None:
         raise EvaluationError("--plot needs matplotlib: pip install matplotlib")
+
+
+def _targets(args, inputs):
+    """[(option, path)] of the files that are written, all of them checked."""
+    targets = [(option, path) for option, path in (("--json", args.json), ("--plot", args.plot))
+               if path]
+    for k, (option, path) in enumerate(targets):
+        checkTarget(option, path, inputs, targets[:k])
+    return targets
 
 
 def _dataFolder(args):
@@ -146,10 +154,10 @@ def _findTorch(args):
 
 
 class Benchmark:
-    """One run; its result is what --json writes."""
+    """One run; its result is what --json writes. output: an OutputFile for it, or None."""
 
-    def __init__(self, args, folder):
-        self.args, self.folder = args, folder
+    def __init__(self, args, folder, output=None):
+        self.args, self.folder, self.output = args, folder, output
         self.plan = measure.QUICK if args.quick else measure.FULL
         self.sizes = sorted(set(args.sizes or (QUICK_SIZES if args.quick else SIZES)))
         self.threads = args.threads or len(os.sched_getaffinity(0))
@@ -202,6 +210,11 @@ class Benchmark:
                     contender["peak_share"] = contender["gflops"]/max(peaks)
         return result
 
+    def save(self):
+        """Write the result as it is now: an interrupted run leaves what was measured."""
+        if self.output:
+            self.output.rewrite(json.dumps(self.result, indent=1, allow_nan=False) + "\n")
+
     def close(self):
         for worker in self.workers:
             worker.close()
@@ -241,6 +254,7 @@ class Benchmark:
     def case(self, model, system, compiled, plan, without=(), overhead=True):
         """A case of the JSON; without: names of contenders that have no part; overhead: whether
         OpenMM's and Python's own part is measured."""
+        self.save()     # the cases before
         pairs = countPairs(system, model.info["cutoff"])
         least, plain = countOperations(model.config, system.size, pairs)
         case = {"model": model.name, "file": os.path.basename(model.path),
@@ -338,6 +352,7 @@ class Benchmark:
                     self.close()
 
     def _mixedCase(self, systems, model, files, platform):
+        self.save()     # the cases before
         report.progress(f"{model.name}, {systems.name} in water, {platform}")
         contenders = []
         for name, file in {"force field alone": systems.mm, **files}.items():

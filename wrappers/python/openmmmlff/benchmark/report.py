@@ -1,7 +1,9 @@
 """Table on stdout, progress on stderr, plot."""
+import io
 import sys
 
 from openmmmlff.benchmark.measure import isWrong
+from openmmmlff.output import printable
 
 HEAD = (f"{'':15}{'energy + forces, ms':^27}{'step, ms':^18}{'ns/':>8}{'memory':>7}{'GFLOP':>7}"
         f"{'% of':>6}{'times ours':>12}\n"
@@ -21,13 +23,13 @@ def head(result):
     print(f"{result['date']}   load average {result['load_average'][0]:.2f}   "
           f"float32 peak (BLAS) {result['peak_gflops'][0]:.0f} GFLOP/s")
     for note in result["notes"]:
-        print(note)
+        print(printable(note))
     sys.stdout.flush()
 
 
 def case(case):
     weights = ", random weights" if case["weights"] == "random" else ""
-    print(f"\n{case['model']}{weights}, {case['atoms']} atoms ({case['system']}), "
+    print(f"\n{printable(case['model'], 200)}{weights}, {case['atoms']} atoms ({case['system']}), "
           f"{case['pairs']:,} pairs, {case['gflop']:.3g} GFLOP, load {case['load_average']:.1f}")
     print(HEAD)
     for contender in case["contenders"]:
@@ -59,7 +61,7 @@ def _ofDevice(contender):
 
 def _line(contender, ratios):
     if contender["status"] != "ok":
-        print(f"{contender['name']:15}{contender['message']}"[:100])
+        print(f"{contender['name']:15}{printable(contender['message'])}"[:100])
         return
     forces, step = contender["forces"], contender.get("step")
     line = f"{contender['name']:15}" + _three(forces)
@@ -109,7 +111,7 @@ def sweepCase(case):
     for contender in case["contenders"]:
         line = f"{case['atoms']:7d}  {contender['name']:15}"
         if contender["status"] != "ok":
-            print((line + f"{contender['status']}: {contender['message']}")[:100])
+            print((line + f"{contender['status']}: {printable(contender['message'])}")[:100])
             continue
         step = contender.get("step")
         line += f"{contender.get('nodes', '-'):>6}"
@@ -140,7 +142,7 @@ def mixed(case):
     print(f"{'step, ms':24}{'p50':>9}{'p95':>9}{'min':>9}{'ns/day':>9}")
     for contender in case["contenders"]:
         if contender["status"] != "ok":
-            print(f"{contender['name']:24}{contender['message']}"[:100])
+            print(f"{contender['name']:24}{printable(contender['message'])}"[:100])
             continue
         step = contender["step"]
         print(f"{contender['name']:24}{_three(step)}{_perDay(step):>9}")
@@ -186,14 +188,14 @@ def close(result):
           "beginning and the end: " + ", ".join(f"{x:.2f}" for x in result["load_average"]))
 
 
-def plot(result, path):
-    """The sweep's step, else the time of energy and forces; over the atoms, a panel a model."""
+def plot(result):
+    """A picture (PNG, bytes): the sweep's step, else the time of energy and forces; over the atoms,
+    a panel per model."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
     if "sweep" in result:
-        _plotSweep(result, path, pyplot)
-        return
+        return _plotSweep(result, pyplot)
     models = list(dict.fromkeys(case["model"] for case in result["cases"]))
     figure, panels = pyplot.subplots(1, len(models), figsize=(1 + 4*len(models), 4), sharey=True,
                                      squeeze=False)
@@ -219,8 +221,14 @@ def plot(result, path):
     figure.suptitle(f"{result['machine']['processor']}, {result['threads']} threads, "
                     f"{result['date'][:10]}", fontsize=10)
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    return _png(figure, pyplot)
+
+
+def _png(figure, pyplot):
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=150)
     pyplot.close(figure)
+    return image.getvalue()
 
 
 # One look for a contender in all plots.
@@ -230,7 +238,7 @@ LOOKS = {"CUDA": ("#1b7837", "o"), "CUDA SplitHalf": ("#4d9221", "P"),
          "torch compiled": ("#ef8a62", "v"), "torch graph": ("#762a83", "D")}
 
 
-def _plotSweep(result, path, pyplot):
+def _plotSweep(result, pyplot):
     """The step's time of an atom over the number of atoms."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
     models = list(dict.fromkeys(case["model"] for case in result["cases"]))
@@ -268,5 +276,4 @@ def _plotSweep(result, path, pyplot):
              f"{result['threads']} threads", result["date"][:10]]
     figure.suptitle("   ".join(where), fontsize=9)
     figure.set_layout_engine("constrained")
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    return _png(figure, pyplot)

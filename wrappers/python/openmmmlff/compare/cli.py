@@ -1,20 +1,25 @@
 """The command: which platforms, in which order, what is written."""
 import argparse
+import contextlib
 import datetime
 import importlib.util
+import json
 import math
 import os
 import shlex
 import sys
 import tempfile
 
+import numpy as np
 import openmm
 
-from openmmmlff.compare import inputs, report
+from openmmmlff.compare import inputs, report, rounding
 from openmmmlff.compare.contend import PRECISIONS, Base, Result, findContenders, run
 from openmmmlff.compare.figures import Tolerances, compare, worstOf
 from openmmmlff.evaluate import EvaluationError
-from openmmmlff.models import MATRIX_PRECISIONS, addChargeOptions, addGeometryOption
+from openmmmlff.models import (MATRIX_PRECISIONS, addChargeOptions, addGeometryOption,
+                               modelPaths)
+from openmmmlff.output import OutputFile, checkTarget, tell, writeJson
 
 FORMAT = "mlff-compare-1"
 REFERENCE = "Reference"
@@ -100,7 +105,10 @@ def runCommand(args):
         raise EvaluationError("--matrix-precision is about the platform CUDA in single or mixed "
                               "precision, which is not among those that are compared here")
     base, others = _chooseBase(args, contenders)
-    with tempfile.TemporaryDirectory(prefix="mlff-compare-") as folder:
+    inputFiles = [path, *filter(None, [args.positions]), *(modelPaths(model) if model else ())]
+    targets = _targets(args, inputFiles)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mlff-compare-"))
         errors = inputs.FrameErrors(_tell)
         if model is None:
             cases = inputs.systemCases(path, args.positions, args.frames, folder, errors,
@@ -111,21 +119,26 @@ def runCommand(args):
             cases = inputs.structureCases(path, evaluator, args.frames, folder, errors)
         if not cases:
             return 1    # every frame has been named
+        # a System names its models only now
+        inputFiles += [m["file"] for case in cases for m in case.system.models]
+        files = {option: stack.enter_context(OutputFile(target, option, inputFiles))
+                 for option, target in targets}
         comparison = Comparison(args, cases, base, others, errors)
         result = comparison.run()
-    result["file"], result["positions_file"] = path, args.positions or path
-    return _close(args, result, comparison)
+        result["file"], result["positions_file"] = path, args.positions or path
+        return _close(args, result, comparison, files)
 
 
-def _close(args, result, comparison):
+def _close(args, result, comparison, targets):
     """Table, JSON, plot, exit status."""
-    from openmmmlff.cli import _writeJson
-    if args.json != "-":
+    if args.json == "-":
+        writeJson("-", result)
+    else:
         report.table(result)
-    if args.json:
-        _writeJson(args.json, result)
-    if args.plot:
-        report.plot(result, comparison.points, args.plot)
+    if "--json" in targets:
+        targets["--json"].write(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    if "--plot" in targets:
+        targets["--plot"].write(report.plot(result, comparison.points))
     bad = [c for c in result["contenders"] if c["status"] in ("beyond", "failed")
            or c["status"] == "unavailable" and c["asked"]]
     if all(c["status"] == "unavailable" for c in result["contenders"]):
@@ -134,8 +147,17 @@ def _close(args, result, comparison):
     return 1 if bad or result["failed_frames"] else 0
 
 
+def _targets(args, inputs):
+    """[(option, path)] of the files that are written, all of them checked."""
+    targets = [("--json", args.json)] if args.json and args.json != "-" else []
+    targets += [("--plot", args.plot)] if args.plot else []
+    for k, (option, path) in enumerate(targets):
+        checkTarget(option, path, inputs, targets[:k])
+    return targets
+
+
 def _tell(message):
-    print(f"openmm-mlff compare: {message}", file=sys.stderr)
+    tell("compare", message)
 
 
 # ------------------------------------------------------------------ what is refused
@@ -158,7 +180,6 @@ def _files(args):
 
 def _check(args, model):
     """Refuse before the work begins what cannot end well."""
-    from openmmmlff.cli import _checkWritable
     if model is None:
         for option, value in (("--charge", args.charge is not None), ("--coulomb", args.coulomb),
                               ("--no-dispersion", args.no_dispersion)):
@@ -174,9 +195,6 @@ def _check(args, model):
         raise EvaluationError(f"--charge {args.charge}: expected a finite number")
     if args.steps < 0:
         raise EvaluationError(f"--steps {args.steps}: expected 0 or more")
-    for path in (args.json, args.plot):
-        if path and path != "-":
-            _checkWritable(path)
     if args.plot and importlib.util.find_spec("matplotlib") is None:
         raise EvaluationError("--plot needs matplotlib: pip install matplotlib")
 
@@ -294,7 +312,36 @@ class Comparison:
                                            isDouble and part == "mlff", self.tolerances,
                                            contender.matrix == "TF32")
             self.points.setdefault((part, contender.name), []).append(points)
+        if "force" in record["mlff"]["beyond"] and self._couldBeRounding(contender, case):
+            self._judgeRounding(record["mlff"], case, base, expected, result)
         return record
+
+    def _couldBeRounding(self, contender, case):
+        """Whether single precision is compared with double, by the project's own tolerances."""
+        return (self.tolerances.force is None and self.base.precision == "double"
+                and contender.precision != "double" and contender.matrix != "TF32"
+                and len(case.system.ml_atoms) <= rounding.MOST_ATOMS)
+
+    def _judgeRounding(self, figures, case, base, expected, result):
+        """Take "force" out of what is beyond where the contender's forces are the base's at
+        positions that differ by a rounding."""
+        report.progress(f"{self.base.name}, at positions that differ by a rounding")
+        atoms, positions = case.system.ml_atoms, result.positions
+        forces = base.forcesAt(case, rounding.displaced(positions, atoms), result.box)
+        if forces is None:
+            return
+        difference = (result.forces["mlff"] - expected.forces["mlff"])[atoms]
+        tolerance = figures["tolerances"]["force"]
+        shifted = rounding.nearby(positions, atoms, rounding.slopes(forces, atoms), difference,
+                                  tolerance)
+        forces = base.forcesAt(case, [shifted], result.box)
+        if forces is None:
+            return
+        left = np.linalg.norm(result.forces["mlff"] - forces[0], axis=1).max()
+        figures["rounding"] = {"displacement": float(10*np.abs(shifted - positions).max()),
+                               "force_max": float(left)}
+        if left <= tolerance:
+            figures["beyond"].remove("force")
 
 
 def _versions():

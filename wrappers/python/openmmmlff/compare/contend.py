@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import openmm
 
-from openmmmlff.evaluate import KERNEL, platformNames, whyNoPlatform, whyNoPlugin
+from openmmmlff.evaluate import KERNEL, didYouMean, platformNames, whyNoPlatform, whyNoPlugin
 
 PRECISIONS = ("single", "mixed", "double")
 NOT_THERE = "is not available on"     # how a platform says that it lacks an architecture
@@ -54,7 +54,7 @@ def findContenders(asked, precisions, matrices=None):
     found = []
     for name in asked or (*KNOWN, *(n for n in names if n not in KNOWN)):
         if name not in names:
-            text = "there is no such platform here"
+            text = "there is no such platform here" + didYouMean(name)
             failure = whyNoPlatform(name)
             if failure:
                 text += f" (OpenMM says: {' '.join(failure.split())})"
@@ -170,6 +170,16 @@ class Base:
         run(again, cases, 0, self.whole)
         results = again.results or [again.unavailable]*len(cases)
         self.known.update(zip(todo, results))
+
+    def forcesAt(self, case, positions, box):
+        """MLFFForces' forces at a list of positions (nm), in one process; None if one failed."""
+        cases = [type(case)(case.index, case.name, case.system, x, box, case.parameters)
+                 for x in positions]
+        again = Contender(self.contender.platform, self.contender.precision, self.contender.choice)
+        run(again, cases, 0, False)
+        if not all(isinstance(r, Result) for r in again.results) or not again.results:
+            return None
+        return [r.forces["mlff"] for r in again.results]
 
     def at(self, k, result):
         """The base's Result (or error) at the positions of a contender's Result of case k."""

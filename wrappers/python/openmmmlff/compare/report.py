@@ -4,6 +4,8 @@ import os
 import sys
 import textwrap
 
+from openmmmlff.output import printable
+
 WIDTH = 100
 MARKERS = "os^Dv<>P*X"
 PARTS = {"mlff": "MLFFForce", "whole": "whole System"}
@@ -63,10 +65,11 @@ def _head(result):
     devices = dict.fromkeys((c["platform"], c["device"])
                             for c in (result["base"], *result["contenders"]) if c["device"])
     for platform, device in devices:
-        print(f"device     {platform}: {device}")
+        print(f"device     {platform}: {printable(device)}")
 
 
 def _path(path, width=WIDTH - 11):
+    path = printable(path)
     return path if len(path) <= width else "..." + path[3 - width:]
 
 
@@ -79,7 +82,8 @@ def _line(contender, part, several):
     worst = contender.get("worst", {}).get(part)
     if worst is None:
         text = contender["message"]
-        text = {"unavailable": "not compared: ", "failed": "FAILED: "}[contender["status"]] + text
+        text = ({"unavailable": "not compared: ", "failed": "FAILED: "}[contender["status"]]
+                + printable(text))
         print(textwrap.fill(text, WIDTH, initial_indent=name, subsequent_indent=" "*19))
         return
     atom = worst["worst_atom"]
@@ -104,7 +108,7 @@ def _details(contender, parts):
     """What is behind BEYOND and FAILED."""
     lines = []
     if contender["status"] == "failed" and contender["worst"]:
-        lines.append(contender["message"])
+        lines.append(printable(contender["message"]))
     for part in parts:
         worst = contender.get("worst", {}).get(part, {"beyond": []})
         frames = [f[part] | {"frame": f["frame"]} for f in contender.get("frames", ()) if part in f]
@@ -114,8 +118,21 @@ def _details(contender, parts):
             where = f"frame {figures['frame']}, {PARTS[part]}: the {name} differs by "
             lines.append(f"{where}{_value(figures, name):.2e} {unit}, tolerance "
                          f"{figures['tolerances'][name]:.2e}")
+        lines += _rounding(frames)
     for line in lines:
         print(textwrap.fill(f"{_name(contender)}: {line}", WIDTH, subsequent_indent="  "))
+
+
+def _rounding(frames):
+    """Why force differences beyond the tolerance are ok: a line about all frames, or none."""
+    found = [f for f in frames if "rounding" in f and "force" not in f["beyond"]]
+    if not found:
+        return []
+    which = ", ".join(str(f["frame"]) for f in found[:10]) + (", ..." if len(found) > 10 else "")
+    left, shift = (max(f["rounding"][key] for f in found) for key in ("force_max", "displacement"))
+    return [f"frame{'s' if len(found) > 1 else ''} {which}: forces change with the last digit of "
+            f"the positions; they are within {left:.1e} eV/angstrom of the base's at positions "
+            f"that differ by {shift:.1e} angstrom, less than single precision resolves"]
 
 
 def _value(figures, name):
@@ -136,8 +153,9 @@ def _components(result):
 
 
 # ------------------------------------------------------------------ plot
-def plot(result, points, path):
-    """Difference of forces over force by atom; energies by platform; a row of panels a part."""
+def plot(result, points):
+    """A picture (PNG, bytes): difference of forces over force by atom; energies by platform; a row
+    of panels per part."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -156,8 +174,9 @@ def plot(result, points, path):
         if rows > 1:
             axes[0].set_title(PARTS[part], loc="left", fontsize=10)
     steps = f", after {result['steps']} steps" if result["steps"] else ""
-    figure.suptitle(f"{os.path.basename(result['file'])}: difference to {_name(result['base'])}"
-                    f"{steps}", fontsize=11)
+    file = printable(os.path.basename(result["file"]), 60)
+    figure.suptitle(f"{file}: difference to {_name(result['base'])}{steps}", fontsize=11,
+                    parse_math=False)
     handles, labels = panels[0][0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 7),
@@ -165,8 +184,7 @@ def plot(result, points, path):
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=150)
     pyplot.close(figure)
-    with open(path, "wb") as file:
-        file.write(image.getvalue())
+    return image.getvalue()
 
 
 def _tolerances(contender, part, name):

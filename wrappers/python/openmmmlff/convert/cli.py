@@ -1,8 +1,8 @@
 """The sub-commands ``convert`` and ``get`` of the command line."""
 import json
 import sys
-from pathlib import Path
 
+from ..output import OutputError, checkTarget, printable, tell, writeJson
 from . import download, elements as element_names, painn
 from .converter import KINDS, convert
 from .errors import ConversionError
@@ -56,12 +56,13 @@ def convert_add_arguments(parser):
 
 def convert_run(args):
     try:
+        _check_json(args.json, [args.source, args.d3_table, args.definition], args.out)
         paths = convert(args.source, args.out, kind=args.kind, member=args.member,
                         d3_table=args.d3_table, energy_unit=args.energy_unit,
                         elements=args.elements, cutoff=args.cutoff, definition=args.definition,
                         variant=args.variant)
         return _report("convert", paths, args.json)
-    except ConversionError as error:
+    except (ConversionError, OutputError) as error:
         return _failed("convert", error)
 
 
@@ -89,26 +90,31 @@ def get_run(args):
     if args.name is None:
         return _failed("get", "which model? Expected one of " + ", ".join(download.names()) + ".")
     try:
+        _check_json(args.json, [args.source_file])
         paths = download.get(args.name, cache=args.cache, source_file=args.source_file,
                              url=args.url, progress=not args.quiet, force=args.force)
         return _report("get", paths, args.json)
-    except ConversionError as error:
+    except (ConversionError, OutputError) as error:
         return _failed("get", error)
 
 
 # ------------------------------------------------------------------ what both print
+def _check_json(path, inputs, out=None):
+    """Refuse a --json that cannot be written before the work begins."""
+    if path and path != "-":
+        checkTarget("--json", path, filter(None, inputs), [("OUT", out)] if out else ())
+
+
 def _report(command, paths, json_file):
     rows = [_describe(path) for path in paths]
     if json_file == "-":
         print(json.dumps(rows, indent=2))
         return 0
     for row in rows:
-        print(f"{row['file']}: {row['model']}, elements {row['elements'] or 'not stated'}")
+        elements = printable(row["elements"]) or "not stated"
+        print(f"{printable(row['file'])}: {printable(row['model'])}, elements {elements}")
     if json_file:
-        try:
-            Path(json_file).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            return _failed(command, f"{json_file}: cannot be written ({error.strerror}).")
+        writeJson(json_file, rows, "--json", paths)
     if any(not row["elements"] for row in rows):
         print("note: the source does not say which elements it was trained for; name them with "
               "--elements, so that others are refused", file=sys.stderr)
@@ -133,5 +139,5 @@ def _describe(path):
 
 
 def _failed(command, error):
-    print(f"openmm-mlff {command}: {error}", file=sys.stderr)
+    tell(command, error)
     return 1

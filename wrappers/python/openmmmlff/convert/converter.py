@@ -60,6 +60,7 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
         raise fail("there is no such file", source)
     if out.exists() and source.is_file() and out.samefile(source):
         raise fail("source and output are the same file", out)
+    inputs = [source, *(Path(p) for p in (d3_table, definition) if p is not None)]
     options = Options(
         member=member, d3_table=None if d3_table is None else Path(d3_table),
         energy_unit=energy_unit,
@@ -72,9 +73,19 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
 
     paths = [out] if len(results) == 1 else \
         [out.with_name(f"{out.stem}_member{number}.safetensors") for _, _, number in results]
+    for path in paths:
+        _refuse_input(path, inputs)
     for path, (arrays, metadata, _) in zip(paths, results):
         safetensors_file.write(path, arrays, metadata)
     return paths
+
+
+def _refuse_input(path, inputs):
+    """An output that exists and is an input, or lies in a folder that is one, is not written."""
+    for name in inputs if path.exists() else ():
+        if name.exists() and (path.samefile(name) or path.resolve().parent.samefile(name)):
+            raise fail("the output is one of the files that are read", path,
+                       remedy="Choose another name")
 
 
 def detect(source):
