@@ -106,7 +106,8 @@ def tempering(setting):
 
 def expandedEnsemble(setting):
     simulation = setting.simulation(setting.system())
-    app.ExpandedEnsembleSampler([{"lambda": 1.0}, {"lambda": 0.5}], simulation, 10)
+    states = [{"lambda": value, "temperature": 300} for value in (1.0, 0.5)]
+    app.ExpandedEnsembleSampler(states, simulation, 10)
     return [energyOf(simulation)]
 
 
