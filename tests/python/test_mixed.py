@@ -796,3 +796,40 @@ def test_wrapped_atoms_and_barostat(solution):
                              openmm.Platform.getPlatformByName("Reference"))
     molecules = context.getMolecules()
     assert sorted(molecules[0]) == list(PEPTIDE)
+
+
+@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+def test_several_molecules_in_one_region(solution, platform):
+    """Molecules anywhere in the box, atoms wrapped one by one: PaiNN sees what it sees with
+    periodic images, since no two copies are within its cutoff.
+    """
+    system = amber(solution.topology, nonbondedMethod=app.PME,
+                   nonbondedCutoff=0.9*unit.nanometer)
+    x = np.array(solution.positions.value_in_unit(unit.nanometer))
+    # a row along x, longer than half the box, whose ends are more than the cutoff apart
+    waters = [[a.index for a in r.atoms()] for r in list(solution.topology.residues())[3:]]
+    chosen = [w for w in waters if np.abs(x[w, 1:] % 1.9 - 0.6).max() < 0.35 and
+              (x[w, 0] % 1.9).max() < 1.3 and np.ptp(x[w] % 1.9, axis=0).max() < 0.3]
+    assert len(chosen) > 4
+    assert np.ptp(x[[w[0] for w in chosen], 0] % 1.9) > 0.95
+    atoms = [a for w in chosen for a in w]
+    wrapped = x + 1.9*np.random.default_rng(1).integers(-1, 2, x.shape)
+    energies = []
+    for periodic in (False, True):
+        mixed = createMixedSystem(solution.topology, system, atoms, "painn-hcno", forceGroup=1,
+                                  periodic=periodic)
+        mixed.addForce(openmm.MonteCarloBarostat(1, 300, 2))
+        context = openmm.Context(mixed, openmm.LangevinMiddleIntegrator(300, 1, 0.0005),
+                                 openmm.Platform.getPlatformByName(platform))
+        context.setPositions(wrapped)
+        energies.append(context.getState(energy=True, groups=2).getPotentialEnergy()._value)
+        if platform == "CPU" and not periodic:
+            context.setPositions(x)
+            openmm.LocalEnergyMinimizer.minimize(context, 100, 20)
+            context.setVelocitiesToTemperature(300, 1)
+            context.getIntegrator().step(100)
+            state = context.getState(energy=True, positions=True)
+            assert np.isfinite(state.getPotentialEnergy()._value)
+            y = state.getPositions(asNumpy=True)._value
+            assert all(np.linalg.norm(y[w[1:]] - y[w[0]], axis=1).max() < 0.13 for w in chosen)
+    assert energies[0] == pytest.approx(energies[1], abs=1e-5 if platform == "Reference" else 0.1)
