@@ -109,6 +109,7 @@ private:
 %othersRun(getEnergyComponents)
 %othersRun(getEnsembleDeviation)
 %othersRun(computeHessian)
+%othersRun(getGeometryWarning)
 
 // Python's callers do not see this argument.
 %ignore OpenMM::MLFFInterruption;
