@@ -13,7 +13,8 @@ import openmmmlff
 import pytest
 from conftest import DATA, EXAMPLES
 from openmm import app, unit
-from openmmmlff import MLFFForce, createMixedSystem, quantities, vibrationalWavenumbers
+from openmmmlff import (MLFFForce, createMixedSystem, createSystem, quantities,
+                        vibrationalWavenumbers)
 
 # Every method with numbers or truth values: its arguments, each with what it is and a good value.
 INDEX = ("int", 0)
@@ -203,6 +204,28 @@ def test_as_openmm_does():
             openmm.NonbondedForce().setCutoffDistance(value)
 
 
+@pytest.mark.parametrize("vector", [
+    (1, 2, 3), [1.0, np.float32(2), np.int64(3)], np.array([1, 2, 3]), np.float32([1, 2, 3]),
+    openmm.Vec3(1, 2, 3), openmm.Vec3(1, 2, 3)*unit.nanometer, [10, 20, 30]*unit.angstrom,
+    np.array([10, 20, 30])*unit.angstrom, [1*unit.nanometer, 20*unit.angstrom, 3]])
+def test_vectors_of_every_type(template, vector):
+    force = copy.copy(template)
+    force.setIntendedBoxVectors((5, 0, 0), (0, 5, 0), vector)
+    found = force.getIntendedBoxVectors()[2].value_in_unit(unit.nanometer)
+    assert list(found) == pytest.approx([1, 2, 3], rel=1e-12)
+
+
+@pytest.mark.parametrize("vector", [
+    (1, 2), (1, 2, 3, 4), 1, "123", ("1", "2", "3"), None, (1, 2, None), (1, 2, 3j),
+    [1, 2, 3]*unit.kelvin, openmm.Vec3(1, 2, 3)/unit.nanometer, [1, 2, 3*unit.picosecond],
+    np.eye(3), [1, 2, 3]*unit.dimensionless])
+def test_vectors_that_are_refused(template, vector):
+    force = copy.copy(template)
+    with pytest.raises((TypeError, ValueError), match=r"MLFFForce.setIntendedBoxVectors\(\): b"):
+        force.setIntendedBoxVectors((5, 0, 0), vector, (0, 0, 5))
+    assert force.getIntendedBoxVectors() is None
+
+
 # ------------------------------------------------------------------ functions of the package
 @pytest.fixture
 def methanol():
@@ -266,6 +289,14 @@ def test_what_a_mixed_system_refuses(acetate, arguments):
         createMixedSystem(topology, system, range(topology.getNumAtoms()),
                           DATA/"aimnet2"/"published-4x4.safetensors",
                           **{"charge": -1, **arguments})
+
+
+@pytest.mark.parametrize("arguments", [
+    {"charge": -1*unit.nanometer}, {"charge": "1"}, {"multiplicity": 1.5}, {"periodic": "no"},
+    {"removeCMMotion": "no"}, {"removeCMMotion": 1}])
+def test_what_create_system_refuses(methanol, arguments):
+    with pytest.raises((TypeError, ValueError), match=next(iter(arguments))):
+        createSystem(methanol, "painn-hcno", **arguments)
 
 
 def test_a_mixed_system_of_numpy_numbers(acetate):

@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 import openmmmlff
 from typing_extensions import assert_type
-from openmmmlff import MLFFForce, createMixedSystem, knownModels, modelInfo, vibrationalWavenumbers
+from openmmmlff import (MLFFForce, createMixedSystem, createSystem, knownModels, modelInfo,
+                        vibrationalWavenumbers)
 
 assert_type(openmmmlff.__version__, str)
 assert_type(knownModels(), list[str])
@@ -70,6 +71,7 @@ WRONG = {
     "modelInfo(1)": "arg-type",
     "vibrationalWavenumbers()": "call-arg",
     "createMixedSystem(charges=1)": "call-arg",
+    "createSystem(None)": "call-arg",
     "MLFFForce.fromTopology(\"x\", None, periodic=\"no\")": "arg-type",
     "openmmmlff.version": "attr-defined",
 }

@@ -110,6 +110,7 @@ private:
 %othersRun(getEnergyComponents)
 %othersRun(getEnsembleDeviation)
 %othersRun(computeHessian)
+%othersRun(getGeometryWarning)
 
 // Python's callers do not see this argument.
 %ignore OpenMM::MLFFInterruption;
@@ -177,6 +178,17 @@ bool toInt(PyObject* value, const char* names, const char* method, const char* a
     return true;
 }
 
+bool toVec3(PyObject* value, const char* kind, const char* method, const char* argument,
+            OpenMM::Vec3& result) {
+    PyObject* list = convert("vector", value, kind, method, argument);
+    if (list == NULL)
+        return false;
+    for (int k = 0; k < 3; k++)
+        result[k] = PyFloat_AsDouble(PyList_GET_ITEM(list, k));
+    Py_DECREF(list);
+    return true;
+}
+
 bool toBool(PyObject* value, const char* method, const char* argument, bool& result) {
     PyObject* flag = convert("boolean", value, NULL, method, argument);
     result = (flag == Py_True);
@@ -206,6 +218,12 @@ bool toBool(PyObject* value, const char* method, const char* argument, bool& res
 %number(totalCharge, "charge")
 %number(cutoff, "length")
 %number(alpha, "inverse length")
+// Three lengths.
+%typemap(in) const Vec3& (OpenMM::Vec3 vector), const OpenMM::Vec3& (OpenMM::Vec3 vector) {
+    if (!toVec3($input, "length", "$symname", "$1_name", vector))
+        SWIG_fail;
+    $1 = &vector;
+}
 // The constants that an enumeration has.
 %define %choice(ENUMERATION, NAMES)
 %typemap(in) OpenMM::MLFFForce::ENUMERATION {

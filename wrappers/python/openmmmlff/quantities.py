@@ -101,6 +101,14 @@ def numbers(values, kind, what):
     return array.astype(float)
 
 
+def vector(value, kind, what):
+    """Three numbers as a list of floats in the unit of their kind; value as for numbers()."""
+    array = numbers(value, kind, what)
+    if array.shape != (3,):
+        raise ValueError(f"{what} has the shape {array.shape}: expected three numbers")
+    return array.tolist()
+
+
 def _withoutUnits(values, kind, what):
     """Nested sequences without the Quantities in them."""
     if unit.is_quantity(values):
