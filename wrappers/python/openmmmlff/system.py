@@ -1,13 +1,20 @@
 """createSystem(): a System in which the network describes every atom."""
+import os
+from collections.abc import Sequence
+
 import openmm
+from openmm.app import Topology
 
 from openmmmlff.mlffforce import MLFFForce
+from openmmmlff.quantities import Bool, Float, Int
 from openmmmlff.topology import usableBox
 
 
-def createSystem(topology, model, charge=0, multiplicity=1, periodic=None, coulomb=None,
-                 removeCMMotion=True):
-    """A System of a Topology whose energy is that of a network, for all its atoms.
+def createSystem(
+        topology: Topology, model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        charge: Float = 0, multiplicity: Int = 1, periodic: Bool | None = None,
+        coulomb: str | Int | None = None, removeCMMotion: Bool = True) -> openmm.System:
+    """Create a System of a Topology whose energy is that of a network, for all its atoms.
 
     The particles have the masses of their elements, and the System's default box is the
     Topology's. Constraints are not added.
