@@ -168,7 +168,7 @@ void MLFFForceImpl::computeHessian(ContextImpl& context, vector<double>& hessian
 // The host's copy of the positions is all it takes, so that it is one for all platforms. Copies of a
 // region's atoms count also where only the box of other forces is periodic: they may be wrapped.
 string MLFFForceImpl::getGeometryWarning(ContextImpl& context) {
-    checkPositions(context);
+    checkContext(context);
     if (!fixed.checkGeometry)
         return "";
     vector<Vec3> positions, box(3);
