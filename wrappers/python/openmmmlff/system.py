@@ -14,7 +14,7 @@ def createSystem(
         topology: Topology, model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         charge: Float = 0, multiplicity: Int = 1, periodic: Bool | None = None,
         coulomb: str | Int | None = None, removeCMMotion: Bool = True) -> openmm.System:
-    """A System of a Topology whose energy is that of a network, for all its atoms.
+    """Create a System of a Topology whose energy is that of a network, for all its atoms.
 
     The particles have the masses of their elements, and the System's default box is the
     Topology's. Constraints are not added.
