@@ -41,7 +41,18 @@ void MLFFForceImpl::initialize(ContextImpl& context) {
     boxCheck.initialize(context.getSystem(), owner);
     kernel = context.getPlatform().createKernel(CalcMLFFForceKernel::Name(), context);
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
+    readAtoms();
     initialized = true;
+}
+
+// What updateParametersInContext() may change of the atoms, as the kernel has it.
+void MLFFForceImpl::readAtoms() {
+    species.resize(owner.getNumAtoms());
+    region.resize(owner.getNumAtoms());
+    for (int i = 0; i < owner.getNumAtoms(); i++) {
+        int particle;
+        owner.getAtomParameters(i, particle, species[i], region[i]);
+    }
 }
 
 // A Context whose (re)initialization failed is there all the same.
@@ -92,6 +103,7 @@ void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
     checkForce(context.getSystem());
     boxCheck.initialize(context.getSystem(), owner);
     getKernel().copyParametersToContext(context, owner);
+    readAtoms();
     context.systemChanged();
 }
 
@@ -174,15 +186,13 @@ string MLFFForceImpl::getGeometryWarning(ContextImpl& context) {
     vector<Vec3> positions, box(3);
     context.getPositions(positions);
     context.getPeriodicBoxVectors(box[0], box[1], box[2]);
-    const int numAtoms = owner.getNumAtoms();
-    vector<int> particle(numAtoms), species(numAtoms), region(numAtoms);
+    const vector<int>& particle = fixed.particles;
+    const int numAtoms = (int) particle.size();
     vector<double> x(3*(size_t) numAtoms);
     double cell[3][3];
-    for (int i = 0; i < numAtoms; i++) {
-        owner.getAtomParameters(i, particle[i], species[i], region[i]);
+    for (int i = 0; i < numAtoms; i++)
         for (int d = 0; d < 3; d++)
             x[3*(size_t) i+d] = ANGSTROM_PER_NM*positions[particle[i]][d];
-    }
     for (int a = 0; a < 3; a++)
         for (int d = 0; d < 3; d++)
             cell[a][d] = ANGSTROM_PER_NM*box[a][d];

@@ -210,7 +210,8 @@ static int forward(void *ctx, mlff_real type, void *array, int width) {
     double *mine = array;
     if (type != MLFF_FLOAT64)
         return 1;
-    s->n_calls[0] += me->rank == 0;
+    if (me->rank == 0)
+        s->n_calls[0]++;
     s->array[me->rank] = mine;
     pthread_barrier_wait(&s->barrier);
     for (int k = p->n_local; k < p->n_all; k++) {
@@ -229,7 +230,8 @@ static int reverse(void *ctx, mlff_real type, void *array, int width) {
     double *mine = array;
     if (type != MLFF_FLOAT64)
         return 1;
-    s->n_calls[1] += me->rank == 0;
+    if (me->rank == 0)
+        s->n_calls[1]++;
     s->array[me->rank] = mine;
     pthread_barrier_wait(&s->barrier);
     for (int rank = 0; rank < s->n_pieces; rank++) {
@@ -250,7 +252,8 @@ static int reverse(void *ctx, mlff_real type, void *array, int width) {
 static int sum(void *ctx, double *values, int n) {
     const member *me = ctx;
     split *s = me->split;
-    s->n_calls[2] += me->rank == 0;
+    if (me->rank == 0)
+        s->n_calls[2]++;
     s->array[me->rank] = values;
     pthread_barrier_wait(&s->barrier);
     double *total = calloc((size_t) n + 1, sizeof *total);

@@ -154,6 +154,8 @@ static void testForceAtTheSameAddress() {
     CHECK_THROWS("computes no charges", late->getAtomCharges(*parts.context, charges));
     CHECK(late->getEnergyComponents(*parts.context).size() == 2);
     CHECK(late->getCoulombMethodInContext(*parts.context) == MLFFForce::NoCoulomb);
+    late->addAtom(1000000, 1);  // no particle of this Context
+    CHECK(late->getGeometryWarning(*parts.context).empty());
     checkGolden(g, parts.evaluate(), "another force at its address");
 }
 

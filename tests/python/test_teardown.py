@@ -57,7 +57,8 @@ def test_every_order(molecule, platform):
                          capture_output=True, text=True, timeout=600,
                          env={**os.environ, "MALLOC_PERTURB_": "165"})
     assert run.returncode == 0, f"after: {run.stdout}\n{run.stderr}"
-    lines = [line.split() for line in run.stdout.splitlines()]
+    lines = [line.split() for line in run.stdout.splitlines()
+             if not line.startswith("WARNING: Using an unsupported OpenCL")]  # OpenMM about PoCL
     assert {line[0] for line in lines} == set(KINDS)
     # the platforms' promises: 1e-8 eV, or 2e-6 eV per atom in single precision
     tolerance = EV*(1e-8 if platform == "Reference" else 2e-6*len(numbers))

@@ -95,9 +95,11 @@ private:
     void checkUnchanged() const;
     const mlff_model_info& getInfo() const;
     CalcMLFFForceKernel& getKernel();
+    void readAtoms();
     void checkContext(ContextImpl& context);
     const MLFFForce& owner;                  // may be gone
     const Fixed fixed;
+    std::vector<int> species, region;        // of the atoms, as the kernel has them
     Kernel kernel;
     MLFFBoxCheck boxCheck;
     MLFFForce::CoulombMethod coulombMethod;  // never Default
