@@ -27,7 +27,7 @@ using std::to_string;
  *           scaleParameter=... scaleParameterDefaultValue=... coulombMethod=... coulombCutoff=...
  *           coulombAlpha=... ewaldErrorTolerance=... useDispersion=... dispersionCutoff=...
  *           evaluationMode=... denseThreshold=... matrixPrecision=... useDeviceGraph=...
- *           checkGeometry=...>
+ *           checkGeometry=... checkElectrons=...>
  *        <Model storage="embedded" file=... size=... sha256=...>
  *            <Part base64=.../> ...          (storage="path": no parts, the file must be there)
  *        </Model>
@@ -245,6 +245,7 @@ void MLFFForceProxy::saveExecution(const MLFFForce& force, SerializationNode& no
     node.setIntProperty("matrixPrecision", force.matrixPrecision);
     node.setBoolProperty("useDeviceGraph", force.useDeviceGraph);
     node.setBoolProperty("checkGeometry", force.checkGeometry);
+    node.setBoolProperty("checkElectrons", force.checkElectrons);
 }
 
 void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& force) {
@@ -253,6 +254,7 @@ void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& for
     force.matrixPrecision = getChoice(node, "matrixPrecision", MLFFForce::TF32);
     force.useDeviceGraph = node.getBoolProperty("useDeviceGraph", true);
     force.checkGeometry = node.getBoolProperty("checkGeometry", true);
+    force.checkElectrons = node.getBoolProperty("checkElectrons", true);
 }
 
 static const char* const BOX_VECTORS[3] = {"A", "B", "C"};

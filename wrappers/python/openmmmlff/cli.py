@@ -11,6 +11,7 @@ import openmm.app
 
 import openmmmlff
 from openmmmlff import benchmark, compare
+from openmmmlff.charge_words import LARGEST_MULTIPLICITY
 from openmmmlff.convert import cli as convertCli
 from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
@@ -160,7 +161,8 @@ def _evaluateWith(args, models):
     """The frames of the file by the models at these paths."""
     evaluator = Evaluator(models, args.charge, args.periodic, args.platform, args.precision,
                           args.coulomb, not args.no_dispersion, args.hessian,
-                          not args.no_geometry_check)
+                          not args.no_geometry_check, args.multiplicity,
+                          not args.no_electron_check)
     _refuseWithoutEffect(args, evaluator)
     with contextlib.ExitStack() as stack:
         if args.json:
@@ -178,13 +180,13 @@ def _evaluateFrames(args, evaluator, sink):
     table = None if sink else _Table(args, evaluator)
     warnings = _Warnings()
     n_frames = n_failed = 0
-    for frame in readFrames(args.file, needsCharge=args.charge is None):
+    for frame in readFrames(args.file, args.charge is None, args.multiplicity is None):
         n_frames += 1
         try:
             if frame.error:
                 raise EvaluationError(frame.error)
             result = evaluator.evaluate(frame)
-        except (openmm.OpenMMException, EvaluationError) as error:
+        except Exception as error:     # whatever it is, it stays in its frame
             n_failed += 1
             result = {"frame": frame.index, "error": f"{frame.name}: {message(error)}"}
             tell("evaluate", result["error"])
@@ -230,6 +232,11 @@ def _refuseWithoutEffect(args, evaluator):
     model = f"the {evaluator.force.getModelArchitecture()} model {path}"
     if args.charge and not evaluator.force.getModelHasCharges():
         raise EvaluationError(f"--charge {args.charge:g} has no effect: {model} knows no charges")
+    if args.multiplicity is not None and not 1 <= args.multiplicity <= LARGEST_MULTIPLICITY:
+        raise EvaluationError(f"--multiplicity {args.multiplicity}: expected 2S+1, a number from 1 "
+                              f"to {LARGEST_MULTIPLICITY}")
+    if args.no_electron_check and not evaluator.force.getModelHasCharges():
+        raise EvaluationError(f"--no-electron-check has no effect: {model} knows no charges")
     if args.coulomb not in (None, "default") and not hasCoulomb(path):
         raise EvaluationError(f"--coulomb {args.coulomb}: {model} has no Coulomb term whose method "
                               "could be chosen")

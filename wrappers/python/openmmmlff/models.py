@@ -117,6 +117,11 @@ def addChargeOptions(add):
     """What the command line can say about charges; add: an argument parser's add_argument."""
     add("--charge", type=float, metavar="Q",
         help="total charge (e) of every frame, whatever its comment line says")
+    add("--multiplicity", type=int, metavar="M",
+        help="spin multiplicity, 2S+1, of every frame, whatever its comment line says")
+    add("--no-electron-check", action="store_true",
+        help="compute frames whose number of electrons does not fit the multiplicity (a radical by "
+             "a model for closed shells) instead of refusing them")
     add("--coulomb", metavar="METHOD", choices=list(COULOMB),
         help="how the charges of the model interact: %(choices)s")
     add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")

@@ -56,7 +56,7 @@ def structureCases(path, evaluator, frames, folder, errors):
     """Cases of the frames of an XYZ file, all atoms by the network."""
     systems = {}
     cases = []
-    read = readFrames(path, needsCharge=evaluator.charge is None)
+    read = readFrames(path, evaluator.charge is None, evaluator.multiplicity is None)
     for frame in chosenFrames(read, frames, path):
         try:
             if frame.error:
@@ -78,32 +78,24 @@ def makeEvaluator(args, model):
     on all platforms: that of evaluate depends on the precision."""
     evaluator = Evaluator([model], args.charge, coulomb=args.coulomb,
                           dispersion=not args.no_dispersion,
-                          geometry=not args.no_geometry_check)
+                          geometry=not args.no_geometry_check,
+                          multiplicity=args.multiplicity,
+                          checkElectrons=not args.no_electron_check)
     evaluator.force.setEwaldErrorTolerance(0)
     return evaluator
 
 
 def _structureSystem(frame, box, evaluator, folder, systems):
     """The SystemFile of a frame; that of an earlier one if it fits."""
-    charge = evaluator.charge if evaluator.charge is not None else frame.charge or 0.0
-    multiplicity = frame.multiplicity if frame.multiplicity is not None else 1
-    key = (frame.numbers, charge, multiplicity, box is not None)
-    if key not in systems:
-        force = evaluator.force.__copy__()
+    kind = evaluator.kindOf(frame, box)
+    if kind not in systems:
+        system, force = evaluator.makeSystem(
+            kind, box, lambda number: openmm.app.Element.getByAtomicNumber(number).mass)
         force.setModelStorage(MLFFForce.Path)   # it is read again on this machine, at once
-        force.setRegionParameters(0, charge, multiplicity)
-        force.setUsesPeriodicBoundaryConditions(box is not None)
-        if box is not None:
-            force.setIntendedBoxVectors(*box)   # a cube of 20 A in a file is meant
-        system = openmm.System()
-        for particle, number in enumerate(frame.numbers):
-            system.addParticle(openmm.app.Element.getByAtomicNumber(number).mass)
-            force.addAtom(particle, number)
         if box is not None:
             system.setDefaultPeriodicBoxVectors(*box)
-        system.addForce(force)
-        systems[key] = _save(system, folder, len(systems))
-    return systems[key]
+        systems[kind] = _save(system, folder, len(systems))
+    return systems[kind]
 
 
 # ------------------------------------------------------------------ a System
