@@ -164,6 +164,17 @@ def modelInfo(model: str | os.PathLike[str]) -> dict[str, Any]:
     return {"file": force.getModelFile(), **force._modelInfo()}
 
 
+def checkFile(path):
+    """Read a model file by the engine's rules; ValueError says what is wrong with it."""
+    from openmm import OpenMMException
+
+    from openmmmlff.mlffforce import MLFFForce
+    try:
+        MLFFForce(path)
+    except (OpenMMException, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
 def isRotationInvariant(path):
     """Whether the energy of a model stays the same when everything is rotated.
 
