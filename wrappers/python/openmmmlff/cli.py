@@ -17,8 +17,7 @@ from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
 from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator, platformReport
 from openmmmlff.extxyz import readFrames
-from openmmmlff.models import (addChargeOptions, addGeometryOption, hasCoulomb, hasDispersion,
-                               modelPaths)
+from openmmmlff.models import addChargeOptions, addGeometryOption, modelPaths
 from openmmmlff.output import (JsonArray, OutputFile, checkTarget, librariesToStderr, message,
                                printable, tell, writeJson)
 from openmmmlff.vibrations import vibrationalWavenumbers
@@ -237,10 +236,10 @@ def _refuseWithoutEffect(args, evaluator):
                               f"to {LARGEST_MULTIPLICITY}")
     if args.no_electron_check and not evaluator.force.getModelHasCharges():
         raise EvaluationError(f"--no-electron-check has no effect: {model} knows no charges")
-    if args.coulomb not in (None, "default") and not hasCoulomb(path):
+    if args.coulomb not in (None, "default") and not evaluator.force._hasCoulomb():
         raise EvaluationError(f"--coulomb {args.coulomb}: {model} has no Coulomb term whose method "
                               "could be chosen")
-    if args.no_dispersion and not hasDispersion(path):
+    if args.no_dispersion and not evaluator.force._hasDispersion():
         raise EvaluationError(f"--no-dispersion: {model} has no dispersion term that could be left "
                               "out")
 

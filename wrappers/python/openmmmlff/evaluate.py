@@ -5,7 +5,7 @@ import numpy as np
 import openmm
 
 from openmmmlff.mlffforce import MLFFForce
-from openmmmlff.models import isRotationInvariant, modelPaths
+from openmmmlff.models import modelPaths
 from openmmmlff.scope import outOfScope
 from openmmmlff.vibrations import residualWarning
 
@@ -128,12 +128,11 @@ class Evaluator:
                                   "dsf, ewald or pme, or add pbc=\"F F F\" to the comment line")
         box, rotation = reducedBox(0.1*frame.lattice)
         if rotation is not None:
-            for path in self.paths:
-                if not isRotationInvariant(path):
-                    raise EvaluationError(
-                        "the Lattice must be rotated (OpenMM wants a along x and b in the xy "
-                        f"plane), but the energy of the model {path} depends on the orientation: "
-                        "give a Lattice of that form")
+            if not self.force._isRotationInvariant():
+                raise EvaluationError(
+                    "the Lattice must be rotated (OpenMM wants a along x and b in the xy plane), "
+                    f"but the energy of the model {', '.join(map(str, self.paths))} depends on the "
+                    "orientation: give a Lattice of that form")
         return box, rotation
 
     def _warnings(self, frame, result, periodic):

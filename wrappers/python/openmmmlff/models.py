@@ -1,7 +1,5 @@
 """Model files and the names they are known by."""
-import json
 import os
-import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -173,31 +171,3 @@ def checkFile(path):
         MLFFForce(path)
     except (OpenMMException, TypeError) as error:
         raise ValueError(str(error)) from error
-
-
-def isRotationInvariant(path):
-    """Whether the energy of a model stays the same when everything is rotated.
-
-    It does but for PaiNN with the update "spatial" (docs/model-file.md), which mixes x, y and z.
-    path is a file that MLFFForce has accepted.
-    """
-    return _settings(path).get("update") != "spatial"
-
-
-def hasCoulomb(path):
-    """Whether a model adds a Coulomb sum of its charges; path as for isRotationInvariant()."""
-    settings = _settings(path)
-    return settings.get("needs_coulomb", settings.get("sr_coulomb") is not None)
-
-
-def hasDispersion(path):
-    """Whether a model adds a dispersion term; path as for isRotationInvariant()."""
-    return _settings(path).get("d3") is not None
-
-
-def _settings(path):
-    """The hyper-parameters in a model file: metadata "config" or "architecture"."""
-    with open(path, "rb") as f:
-        size, = struct.unpack("<Q", f.read(8))
-        metadata = json.loads(f.read(size)).get("__metadata__", {})
-    return json.loads(metadata.get("config", metadata.get("architecture", "{}")))
