@@ -383,6 +383,7 @@ static void fill_info(mlff_model *model, const mlff_aimnet2 *p) {
     info->n_layers = MLFF_AIMNET2_PASSES;
     info->has_charges = true;
     info->has_spin = p->n_charges == 2;
+    info->rotation_invariant = true;
     info->neutral_only = !p->charged;
     info->n_parameters = (long) (p->afv->n_values + p->agh_a->n_values + p->agh_q->n_values) +
                          count_mlp(&p->head);

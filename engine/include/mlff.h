@@ -78,6 +78,7 @@ typedef struct mlff_model_info {
     const int *elements;       /* [n_elements] atomic numbers the model was made for, ascending */
     bool has_charges;          /* gives atomic charges and honours a total charge */
     bool has_spin;             /* honours a multiplicity (AIMNet2-NSE) */
+    bool rotation_invariant;   /* the energy does not depend on the orientation */
     bool neutral_only;         /* has charges, but refuses a total charge other than 0 */
 } mlff_model_info;
 

@@ -24,7 +24,8 @@ struct mlff_model {
      * citation, scope, charge, multiplicity from the metadata of these names ("" where absent),
      * trained_atoms (0, 0 where absent).
      * describe() fills: format, energy_unit, cutoff, n_layers, n_parameters, has_charges, has_spin,
-     * and the elements by mlff_model_set_elements() or mlff_model_parse_elements().
+     * rotation_invariant, and the elements by mlff_model_set_elements() or
+     * mlff_model_parse_elements().
      * Strings are static or live in the model (metadata).
      */
     mlff_model_info info;

@@ -294,6 +294,7 @@ static void fill_info(mlff_model *model, const mlff_painn *p) {
     info->n_parameters = count_parameters(model);
     info->has_charges = false;
     info->has_spin = false;
+    info->rotation_invariant = p->update != MLFF_PAINN_SPATIAL;
 }
 
 /* ------------------------------------------------------------------------ architecture -- */

@@ -584,6 +584,27 @@ public:
     bool getCheckGeometry() const;
 
     /**
+     * Set whether a number of electrons that cannot have a region's multiplicity is refused.  The
+     * default is true.  It concerns models with charges: with an odd number of electrons and a
+     * multiplicity of 1, mostly, the total charge was forgotten.  With false they are computed: a
+     * radical by a model for closed shells, for instance, as well as that model can.
+     */
+    void setCheckElectrons(bool check);
+    /**
+     * Get whether a number of electrons that cannot have a region's multiplicity is refused.
+     */
+    bool getCheckElectrons() const;
+
+    /**
+     * Check whatever can be checked without a Context, as the creation of a Context does; an
+     * OpenMMException says what is wrong.  A Context that is refused by a force costs threads,
+     * which OpenMM does not give back; this costs nothing.
+     *
+     * @param system    the System that has, or will have, this force
+     */
+    void validate(const System& system) const;
+
+    /**
      * Copy the atomic numbers, the regions, their charges and multiplicities and the energy factor
      * of this object to an existing Context.
      */
@@ -699,6 +720,7 @@ private:
     bool useDeviceGraph = true;
     bool checkGeometry = true;
     Vec3 intendedBox[3];
+    bool checkElectrons = true;
 };
 
 } // namespace OpenMM

@@ -407,6 +407,18 @@ void MLFFForce::getIntendedBoxVectors(Vec3& a, Vec3& b, Vec3& c) const {
     c = intendedBox[2];
 }
 
+void MLFFForce::setCheckElectrons(bool check) {
+    checkElectrons = check;
+}
+
+bool MLFFForce::getCheckElectrons() const {
+    return checkElectrons;
+}
+
+void MLFFForce::validate(const System& system) const {
+    MLFFForceImpl(*this).validate(system);
+}
+
 // ----------------------------------------------------------------------------- context
 
 static MLFFForceImpl& mlff(ForceImpl& impl) {

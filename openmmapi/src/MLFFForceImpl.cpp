@@ -63,6 +63,11 @@ CalcMLFFForceKernel& MLFFForceImpl::getKernel() {
     return kernel.getAs<CalcMLFFForceKernel>();
 }
 
+void MLFFForceImpl::validate(const System& system) const {
+    checkForce(system);
+    resolveCoulomb();
+}
+
 void MLFFForceImpl::updateContextState(ContextImpl& context, bool&) {
     begunStep = context.getStepCount();
 }
@@ -219,7 +224,7 @@ map<string, string> MLFFForceImpl::getExecutionInfo(ContextImpl& context) {
 void MLFFForceImpl::checkForce(const System& system) const {
     checkRegions();
     checkAtoms(system);
-    checkSpin();
+    checkElectrons();
     checkBonds(system);
     checkCoulomb();
     checkParameters();
@@ -280,9 +285,9 @@ void MLFFForceImpl::checkAtoms(const System& system) const {
 }
 
 // Of n electrons m-1 can be unpaired if the others make pairs. A region whose charge is no whole
-// number has no number of electrons.
-void MLFFForceImpl::checkSpin() const {
-    if (!mlff_model_get_info(&owner.getModel())->has_spin)
+// number has no number of electrons. Models for closed shells (multiplicity 1) want pairs, too.
+void MLFFForceImpl::checkElectrons() const {
+    if (!owner.getCheckElectrons() || !mlff_model_get_info(&owner.getModel())->has_charges)
         return;
     vector<int> protons(owner.getNumRegions(), 0);
     for (int i = 0; i < owner.getNumAtoms(); i++) {
@@ -303,7 +308,8 @@ void MLFFForceImpl::checkSpin() const {
                  "fit: with an ", std::fmod(electrons, 2) == 0 ? "even" : "odd",
                  " number of electrons the multiplicity is ",
                  std::fmod(electrons, 2) == 0 ? "odd (1, 3, ...)" : "even (2, 4, ...)",
-                 ", at most the number of electrons plus 1");
+                 ", at most the number of electrons plus 1; is the total charge right? "
+                 "setCheckElectrons(false) computes it all the same");
     }
 }
 

@@ -5,12 +5,17 @@
 #include "openmm/serialization/SerializationProxy.h"
 #include <algorithm>
 #include <array>
+#include <climits>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <typeinfo>
 
 extern "C" {
+#include "mlff_elements.h"
 #include "mlff_sha256.h"
 }
 
@@ -27,7 +32,7 @@ using std::to_string;
  *           scaleParameter=... scaleParameterDefaultValue=... coulombMethod=... coulombCutoff=...
  *           coulombAlpha=... ewaldErrorTolerance=... useDispersion=... dispersionCutoff=...
  *           evaluationMode=... denseThreshold=... matrixPrecision=... useDeviceGraph=...
- *           checkGeometry=...>
+ *           checkGeometry=... checkElectrons=...>
  *        <Model storage="embedded" file=... size=... sha256=...>
  *            <Part base64=.../> ...          (storage="path": no parts, the file must be there)
  *        </Model>
@@ -109,6 +114,93 @@ static void decodeBase64(const string& text, string& bytes) {
     }
 }
 
+// -------------------------------------------------------------------------- attributes
+
+// OpenMM's getters take "abc" for 0 and "0,5" for 0; these take numbers alone, within bounds.
+
+static const string ANY;  // no default: the attribute must be there
+
+[[noreturn]] static void failAttribute(const SerializationNode& node, const string& name,
+                                       const string& text, const string& expected) {
+    string shown;
+    for (const char c : text.substr(0, 60))
+        shown += ((unsigned char) c < 32 || c == 127 ? '?' : c);
+    throw OpenMMException("MLFFForce: this XML has " + name + "=\"" + shown +
+                          (text.size() > 60 ? "..." : "") + "\": expected " + expected +
+                          ", in an element <" + node.getName() + ">");
+}
+
+// The text of an attribute, or the default's; ANY: it must be there.
+static string getText(const SerializationNode& node, const string& name, const string& absent) {
+    if (&absent == &ANY)
+        return node.getStringProperty(name);
+    return node.getStringProperty(name, absent);
+}
+
+static bool isDigit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+// Whether a text is [+-]digits[.digits][e[+-]digits], without the fraction for integers.
+static bool isNumber(const string& text, bool integer) {
+    size_t k = 0, digits = 0;
+    const auto skipDigits = [&] {
+        const size_t first = k;
+        while (k < text.size() && isDigit(text[k]))
+            k++;
+        return k-first;
+    };
+    if (k < text.size() && (text[k] == '+' || text[k] == '-'))
+        k++;
+    digits = skipDigits();
+    if (integer)
+        return digits > 0 && digits <= 18 && k == text.size();
+    if (k < text.size() && text[k] == '.') {
+        k++;
+        digits += skipDigits();
+    }
+    if (digits == 0 || text.size() > 400)
+        return false;
+    if (k < text.size() && (text[k] == 'e' || text[k] == 'E')) {
+        k++;
+        if (k < text.size() && (text[k] == '+' || text[k] == '-'))
+            k++;
+        if (skipDigits() == 0)
+            return false;
+    }
+    return k == text.size();
+}
+
+static int getInt(const SerializationNode& node, const string& name, int lowest,
+                  int highest = INT_MAX, const string& absent = ANY) {
+    const string text = getText(node, name, absent);
+    const long long value = (isNumber(text, true) ? std::stoll(text) : LLONG_MIN);
+    if (value < lowest || value > highest)
+        failAttribute(node, name, text, highest == INT_MAX ?
+                      "a whole number, " + to_string(lowest) + " or more" :
+                      to_string(lowest) + " to " + to_string(highest));
+    return (int) value;
+}
+
+static double getDouble(const SerializationNode& node, const string& name, double lowest,
+                        const string& absent = ANY) {
+    const string text = getText(node, name, absent);
+    const double value = (!isNumber(text, false) ? NAN :
+                          node.getDoubleProperty(name, std::strtod(absent.c_str(), NULL)));
+    if (!std::isfinite(value) || value < lowest)
+        failAttribute(node, name, text, lowest == 0 ? "a number that is not negative" :
+                      "a finite number");
+    return value;
+}
+
+static bool getBool(const SerializationNode& node, const string& name,
+                    const string& absent = ANY) {
+    const string text = getText(node, name, absent);
+    if (text != "0" && text != "1")
+        failAttribute(node, name, text, "0 or 1");
+    return text == "1";
+}
+
 // ------------------------------------------------------------------------------- model
 
 static string sha256(const string& content) {
@@ -165,16 +257,26 @@ static void loadEmbedded(const SerializationNode& node, std::unique_ptr<MLFFForc
     addModel(force, node.getStringProperty("file"), content);
 }
 
-// The file at a path is no model, or not there.
-[[noreturn]] static void failToLoad(const SerializationNode& node, const string& path) {
-    std::ifstream file(path, std::ios::binary);
-    const string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (file.is_open() && !file.bad())
-        failHash("the model file " + path + " is not the one that this XML was saved with", node,
-                 sha256(content), content.size());
+// Bytes of a file that is no model and is read all the same, for its hash.
+static const std::uintmax_t LARGEST_FILE = 1 << 28;
+
+// The file at a path is no model, or not there. Only a regular file of a bounded size is opened:
+// a pipe may wait for ever, a device may have no end.
+[[noreturn]] static void failToLoad(const SerializationNode& node, const string& path,
+                                    const string& reason) {
+    std::error_code none;
+    if (std::filesystem::is_regular_file(path, none) &&
+            std::filesystem::file_size(path, none) <= LARGEST_FILE) {
+        std::ifstream file(path, std::ios::binary);
+        const string content{std::istreambuf_iterator<char>(file),
+                             std::istreambuf_iterator<char>()};
+        if (file.is_open() && !file.bad())
+            failHash("the model file " + path + " is not the one that this XML was saved with",
+                     node, sha256(content), content.size());
+    }
     throw OpenMMException("MLFFForce: this XML refers to the model file " + path + " (SHA-256 " +
                           node.getStringProperty("sha256") + "), which cannot be read: put it "
-                          "there, or save the System with the model embedded");
+                          "there, or save the System with the model embedded (" + reason + ")");
 }
 
 // By its path, because a model may take its dispersion table from a second file beside it; the
@@ -184,8 +286,8 @@ static void loadFromPath(const SerializationNode& node, std::unique_ptr<MLFFForc
     try {
         addModel(force, path);
     }
-    catch (const OpenMMException&) {
-        failToLoad(node, path);
+    catch (const OpenMMException& error) {
+        failToLoad(node, path, error.what());
     }
     const int added = force->getNumEnsembleMembers()-1;
     const string found = force->getEnsembleMemberHash(added);
@@ -223,20 +325,16 @@ void MLFFForceProxy::saveLongRange(const MLFFForce& force, SerializationNode& no
 // One of the choices 0 ... last; the first if there is none.
 template <class Choice>
 static Choice getChoice(const SerializationNode& node, const string& name, Choice last) {
-    const int value = node.getIntProperty(name, 0);
-    if (value < 0 || value > (int) last)
-        throw OpenMMException("MLFFForce: this XML has " + name + "=\"" + to_string(value) +
-                              "\": expected 0 to " + to_string((int) last));
-    return static_cast<Choice>(value);
+    return static_cast<Choice>(getInt(node, name, 0, (int) last, "0"));
 }
 
 void MLFFForceProxy::loadLongRange(const SerializationNode& node, MLFFForce& force) {
     force.coulombMethod = getChoice(node, "coulombMethod", MLFFForce::PME);
-    force.coulombCutoff = node.getDoubleProperty("coulombCutoff", 0);
-    force.coulombAlpha = node.getDoubleProperty("coulombAlpha", 0);
-    force.ewaldErrorTolerance = node.getDoubleProperty("ewaldErrorTolerance", 0);
-    force.useDispersion = node.getBoolProperty("useDispersion", true);
-    force.dispersionCutoff = node.getDoubleProperty("dispersionCutoff", 0);
+    force.coulombCutoff = getDouble(node, "coulombCutoff", 0, "0");
+    force.coulombAlpha = getDouble(node, "coulombAlpha", 0, "0");
+    force.ewaldErrorTolerance = getDouble(node, "ewaldErrorTolerance", 0, "0");
+    force.useDispersion = getBool(node, "useDispersion", "1");
+    force.dispersionCutoff = getDouble(node, "dispersionCutoff", 0, "0");
 }
 
 void MLFFForceProxy::saveExecution(const MLFFForce& force, SerializationNode& node) {
@@ -245,14 +343,16 @@ void MLFFForceProxy::saveExecution(const MLFFForce& force, SerializationNode& no
     node.setIntProperty("matrixPrecision", force.matrixPrecision);
     node.setBoolProperty("useDeviceGraph", force.useDeviceGraph);
     node.setBoolProperty("checkGeometry", force.checkGeometry);
+    node.setBoolProperty("checkElectrons", force.checkElectrons);
 }
 
 void MLFFForceProxy::loadExecution(const SerializationNode& node, MLFFForce& force) {
     force.evaluationMode = getChoice(node, "evaluationMode", MLFFForce::Sparse);
-    force.denseThreshold = node.getIntProperty("denseThreshold", force.denseThreshold);
+    force.denseThreshold = getInt(node, "denseThreshold", 0, INT_MAX, to_string(force.denseThreshold));
     force.matrixPrecision = getChoice(node, "matrixPrecision", MLFFForce::TF32);
-    force.useDeviceGraph = node.getBoolProperty("useDeviceGraph", true);
-    force.checkGeometry = node.getBoolProperty("checkGeometry", true);
+    force.useDeviceGraph = getBool(node, "useDeviceGraph", "1");
+    force.checkGeometry = getBool(node, "checkGeometry", "1");
+    force.checkElectrons = getBool(node, "checkElectrons", "1");
 }
 
 static const char* const BOX_VECTORS[3] = {"A", "B", "C"};
@@ -272,8 +372,8 @@ void MLFFForceProxy::loadIntendedBox(const SerializationNode& node, MLFFForce& f
         if (child.getName() == "IntendedBox")
             for (int a = 0; a < 3; a++) {
                 const SerializationNode& v = child.getChildNode(BOX_VECTORS[a]);
-                force.intendedBox[a] = Vec3(v.getDoubleProperty("x"), v.getDoubleProperty("y"),
-                                            v.getDoubleProperty("z"));
+                force.intendedBox[a] = Vec3(getDouble(v, "x", -INFINITY), getDouble(v, "y", -INFINITY),
+                                            getDouble(v, "z", -INFINITY));
             }
 }
 
@@ -313,7 +413,7 @@ void MLFFForceProxy::serialize(const void* object, SerializationNode& node) cons
 }
 
 void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
-    const int version = node.getIntProperty("version");
+    const int version = getInt(node, "version", INT_MIN);
     if (version < 1 || version > VERSION)
         throw OpenMMException("MLFFForce: this XML has version " + to_string(version) +
                               " of the force, this plugin reads versions 1 to " +
@@ -326,25 +426,26 @@ void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
             for (const auto& member : child.getChildren())
                 loadModel(member, force);
     force->setName(node.getStringProperty("name"));
-    force->setForceGroup(node.getIntProperty("forceGroup"));
-    force->periodic = node.getBoolProperty("periodic");
-    force->energyFactor = node.getDoubleProperty("energyFactor");
+    force->setForceGroup(getInt(node, "forceGroup", 0, 31));
+    force->periodic = getBool(node, "periodic");
+    force->energyFactor = getDouble(node, "energyFactor", -INFINITY);
     force->scaleParameter = node.getStringProperty("scaleParameter");
-    force->scaleDefault = node.getDoubleProperty("scaleParameterDefaultValue");
+    force->scaleDefault = getDouble(node, "scaleParameterDefaultValue", -INFINITY);
     loadLongRange(node, *force);
     loadExecution(node, *force);
     loadIntendedBox(node, *force);
 
     force->regions.clear();
     for (const auto& region : node.getChildNode("Regions").getChildren())
-        force->addRegion(region.getDoubleProperty("charge"), region.getIntProperty("multiplicity"));
+        force->addRegion(getDouble(region, "charge", -INFINITY), getInt(region, "multiplicity", 1));
     if (force->regions.empty())
         throw OpenMMException("MLFFForce: this XML has no region: expected at least one");
     for (const auto& atom : node.getChildNode("Atoms").getChildren())
-        force->addAtom(atom.getIntProperty("particle"), atom.getIntProperty("atomicNumber"),
-                       atom.getIntProperty("region"));
+        force->addAtom(getInt(atom, "particle", 0),
+                       getInt(atom, "atomicNumber", 1, MLFF_N_ELEMENTS),
+                       getInt(atom, "region", 0, force->getNumRegions()-1));
     for (const auto& bond : node.getChildNode("Bonds").getChildren())
-        force->addBond(bond.getIntProperty("particle1"), bond.getIntProperty("particle2"));
+        force->addBond(getInt(bond, "particle1", 0), getInt(bond, "particle2", 0));
     for (const auto& parameter : node.getChildNode("EnergyParameterDerivatives").getChildren())
         force->addEnergyParameterDerivative(parameter.getStringProperty("name"));
     return force.release();

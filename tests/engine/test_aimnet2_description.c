@@ -63,6 +63,7 @@ static void test_good_file(void) {
     CHECK(strcmp(info->display_name, "AIMNet2") == 0 && strcmp(info->energy_unit, "eV") == 0);
     CHECK(strcmp(info->licence, "MIT") == 0);
     CHECK(info->cutoff == 5 && info->n_layers == 3 && info->has_charges && !info->has_spin);
+    CHECK(info->rotation_invariant);
     CHECK(info->n_elements == 2 && info->elements[0] == 1 && info->elements[1] == 8);
     /* table 54, agh 12 + 6, passes 133 + 163 + 149, head 19 */
     CHECK(info->n_parameters == 54 + 18 + 133 + 163 + 149 + 19);

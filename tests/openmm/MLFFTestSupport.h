@@ -434,6 +434,7 @@ inline MLFFForce* makeForce(const Golden& g, int first = 0, bool withBonds = fal
         for (auto [i, j] : findBonds(g))
             force->addBond(first+i, first+j);
     force->setUsesPeriodicBoundaryConditions(g.periodic);
+    force->setCheckElectrons(false);  // any atoms will do for a random network
     force->setUseDeviceGraph(folder("MLFF_DEVICE_GRAPH") != "0");
     chooseMethods(*force, g);
     return force;

@@ -100,7 +100,8 @@ static void checkCharged(const Golden& golden, Deviations& worst) {
     worst.component = std::max(worst.component, component);
 }
 
-// A multiplicity that a region's number of electrons cannot have.
+// A multiplicity that a region's number of electrons cannot have. The networks of the goldens are
+// random and computed all the same: makeForce() insists.
 static bool hasImpossibleSpin(const Golden& g) {
     vector<double> electrons(g.charge.size());
     for (size_t r = 0; r < g.charge.size(); r++)
@@ -108,7 +109,7 @@ static bool hasImpossibleSpin(const Golden& g) {
     for (int i = 0; i < g.size(); i++)
         electrons[g.region.empty() ? 0 : g.region[i]] += g.numbers[i];
     for (size_t r = 0; r < g.charge.size(); r++)
-        if (fmod(electrons[r]-g.spin[r]+1, 2) != 0)
+        if (g.charge[r] == floor(g.charge[r]) && fmod(electrons[r]-g.spin[r]+1, 2) != 0)
             return true;
     return false;
 }
@@ -120,17 +121,17 @@ static void testChargedGoldens() {
     int impossible = 0;
     for (const char* model : {"published-4x4", "open-shell-3x5", "neutral-2x3"})
         for (const Golden& g : chargedGoldens(model)) {
-            if (string(model) == "open-shell-3x5" && hasImpossibleSpin(g)) {
+            if (hasImpossibleSpin(g)) {
                 const LeakAllowed scope;
                 Molecule molecule(g);
+                molecule.force->setCheckElectrons(true);
                 CHECK_THROWS("which do not fit", molecule.context());
                 impossible++;
-                continue;
             }
             checkCharged(g, worst);
         }
     CHECK(worst.count >= 20);
-    CHECK(impossible == 1);
+    CHECK(impossible >= 1);
     worst.print("goldens with charges");
 }
 

@@ -190,13 +190,38 @@ static void testRegionChecks() {
     c.create();  // a region without atoms does no harm
 }
 
-// One particle of a model with charges, a hydrogen.
+// Everything that the creation of a Context refuses for reasons of the force alone, without one.
+static void testValidate() {
+    Case c;
+    const MLFFForce& force = *c.force;
+    force.validate(c.system);
+    c.force->setRegionParameters(0, -1);
+    CHECK_THROWS("region 0 has a total charge of -1, but the PaiNN model", force.validate(c.system));
+    c.force->setRegionParameters(0, 0, 3);
+    CHECK_THROWS("region 0 has a multiplicity of 3", force.validate(c.system));
+    c.force->setRegionParameters(0, 0);
+    c.force->setAtomParameters(2, 2, 79);
+    CHECK_THROWS("Au", force.validate(c.system));
+    c.force->setAtomParameters(2, 17, 1);
+    CHECK_THROWS("which the System does not have", force.validate(c.system));
+    c.force->setAtomParameters(2, 2, 1);
+    c.force->setEnergyFactor(NAN);
+    CHECK_THROWS("the energy factor is nan", force.validate(c.system));
+    c.force->setEnergyFactor(1);
+    c.force->setCoulombMethod(MLFFForce::PME);
+    CHECK_THROWS("has no Coulomb energy", force.validate(c.system));
+    c.force->setCoulombMethod(MLFFForce::Default);
+    force.validate(c.system);
+}
+
+// One particle of a model with charges, a hydrogen, whose odd number of electrons is insisted on.
 struct ChargedCase {
     System system;
     MLFFForce* force;
     explicit ChargedCase(const char* model) : force(new MLFFForce(findModel(model))) {
         system.addParticle(1);
         force->addAtom(0, 1);
+        force->setCheckElectrons(false);
         system.addForce(force);
     }
     void create() {
@@ -210,9 +235,19 @@ struct ChargedCase {
 static void testChargeChecks() {
     ChargedCase c("published-4x4");
     CHECK(c.force->getModelHasCharges());
+    c.force->setCheckElectrons(true);
     for (double charge : {1.0, -1.0, 0.3}) {
         c.force->setRegionParameters(0, charge);
         c.create();
+    }
+    // one electron: a charge that was forgotten, or a radical, which the user must insist on
+    for (double charge : {0.0, 2.0, -2.0}) {
+        c.force->setRegionParameters(0, charge);
+        CHECK_THROWS("which do not fit", c.create());
+        CHECK_THROWS("is the total charge right? setCheckElectrons(false)", c.create());
+        c.force->setCheckElectrons(false);
+        c.create();
+        c.force->setCheckElectrons(true);
     }
     c.force->setRegionParameters(0, 0, 2);
     CHECK_THROWS("region 0 has a multiplicity of 2, but the AIMNet2 model", c.create());
@@ -221,6 +256,9 @@ static void testChargeChecks() {
     CHECK_THROWS("the total charge of region 0 is -inf", c.create());
 
     ChargedCase neutral("neutral-2x3");
+    neutral.force->setCheckElectrons(true);
+    CHECK_THROWS("which do not fit", neutral.create());
+    neutral.force->setCheckElectrons(false);
     neutral.create();
     neutral.force->setRegionParameters(0, 1);
     CHECK_THROWS("region 0 has a total charge of 1, but the AIMNet2 model", neutral.create());
@@ -230,6 +268,7 @@ static void testChargeChecks() {
 // The multiplicity must fit the number of electrons, where there is one.
 static void testSpinChecks() {
     ChargedCase c("open-shell-3x5");
+    c.force->setCheckElectrons(true);
     const auto fits = [&](double charge, int multiplicity) {
         c.force->setRegionParameters(0, charge, multiplicity);
         c.create();
@@ -247,6 +286,10 @@ static void testSpinChecks() {
     fits(0.5, 2);
     c.force->addRegion(0, 2);  // nobody there
     c.create();
+    c.force->setRegionParameters(0, 0, 1);
+    c.force->setCheckElectrons(false);
+    c.create();
+    c.force->setCheckElectrons(true);
     // not copied to a Context either
     c.force->setRegionParameters(0, 0, 2);
     VerletIntegrator integrator(1e-4);
@@ -359,6 +402,7 @@ static void testMissingDispersionTable() {
     system.addParticle(1);
     auto* force = new MLFFForce("alone", readContent(source));
     force->addAtom(0, 1);
+    force->setRegionParameters(0, 1);
     system.addForce(force);
     const auto create = [&] {
         const LeakAllowed scope;
@@ -609,6 +653,7 @@ int main() {
     RUN(testRegionChecks);
     RUN(testChargeChecks);
     RUN(testSpinChecks);
+    RUN(testValidate);
     RUN(testCoulombBoundary);
     RUN(testCoulombParameters);
     RUN(testDispersionChecks);

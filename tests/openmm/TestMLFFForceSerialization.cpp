@@ -69,6 +69,7 @@ static MLFFForce* makeSpecialCharges(const Golden& g) {
     force->setUseDeviceGraph(false);
     force->setCheckGeometry(false);
     force->setIntendedBoxVectors(Vec3(1.0/3, 0, 0), Vec3(-0.1, 2.0/3, 0), Vec3(1e-300, 0.3, 7));
+    force->setCheckElectrons(false);
     return force;
 }
 
@@ -97,6 +98,7 @@ static void checkSameForce(const MLFFForce& a, const MLFFForce& b) {
     a.getIntendedBoxVectors(boxes[0][0], boxes[0][1], boxes[0][2]);
     b.getIntendedBoxVectors(boxes[1][0], boxes[1][1], boxes[1][2]);
     CHECK(std::equal(boxes[0], boxes[0]+3, boxes[1]));
+    CHECK(a.getCheckElectrons() == b.getCheckElectrons());
     CHECK(a.getNumEnsembleMembers() == b.getNumEnsembleMembers());
     for (int k = 0; k < a.getNumEnsembleMembers() && k < b.getNumEnsembleMembers(); k++) {
         CHECK(a.getEnsembleMemberFile(k) == b.getEnsembleMemberFile(k));
@@ -208,12 +210,14 @@ static void testShorterXml() {
     const Golden g = testData("painn-hcno-distilled.methanol");
     System system;
     addParticles(system, g);
-    system.addForce(makeSpecialForce(g));
+    MLFFForce* force = makeSpecialForce(g);
+    force->setCheckElectrons(true);
+    system.addForce(force);
     string xml = toXml(system);
     for (const char* property : {"coulombMethod", "coulombCutoff", "coulombAlpha",
                                  "ewaldErrorTolerance", "useDispersion", "dispersionCutoff",
                                  "evaluationMode", "denseThreshold", "matrixPrecision",
-                                 "useDeviceGraph", "checkGeometry"}) {
+                                 "useDeviceGraph", "checkGeometry", "checkElectrons"}) {
         const size_t at = xml.find(string(" ") + property + "=\""), open = xml.find('"', at);
         CHECK(at != string::npos);
         xml.erase(at, xml.find('"', open+1)+1-at);
@@ -236,6 +240,7 @@ static void testModelOfTwoFiles() {
         system.addParticle(1);
         auto* force = new MLFFForce(path);
         force->addAtom(0, 1);
+        force->setRegionParameters(0, 1);
         force->setModelStorage(storage);
         system.addForce(force);
         const std::unique_ptr<System> copy = fromXml(toXml(system));

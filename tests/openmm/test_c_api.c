@@ -248,6 +248,16 @@ static void test_execution_settings(void) {
     CHECK_ERROR("NULL", OpenMM_MLFFForce_setIntendedBoxVectors(force, &a, NULL, &c) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getIntendedBoxVectors(force, &a, &b, NULL) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getIntendedBoxVectors(NULL, &a, &b, &c) == -1);
+    CHECK(OpenMM_MLFFForce_getCheckElectrons(force) == 1);
+    CHECK_ZERO(OpenMM_MLFFForce_setCheckElectrons(force, OpenMM_False));
+    CHECK(OpenMM_MLFFForce_getCheckElectrons(force) == 0);
+    OpenMM_System* empty = OpenMM_System_create();
+    CHECK_ERROR("the force has no atoms", OpenMM_MLFFForce_validate(force, empty) == -1);
+    OpenMM_System_addParticle(empty, 1.0);
+    OpenMM_MLFFForce_addAtom(force, 0, 1, 0);
+    CHECK_ZERO(OpenMM_MLFFForce_validate(force, empty));
+    OpenMM_System_destroy(empty);
+    CHECK_ERROR("NULL", OpenMM_MLFFForce_validate(NULL, NULL) == -1);
     OpenMM_MLFFForce_destroy(force);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_setEvaluationMode(NULL, 0) == -1);
     CHECK_ERROR("NULL", OpenMM_MLFFForce_getEvaluationMode(NULL) == -1);
@@ -494,6 +504,9 @@ static void test_charges(void) {
         CHECK(OpenMM_MLFFForce_addAtom(force, i, WATER_Z[i], 0) == i);
     }
     CHECK_ZERO(OpenMM_MLFFForce_setRegionParameters(force, 0, -1, 1));
+    CHECK_ERROR("which do not fit", OpenMM_MLFFForce_validate(force, system) == -1);
+    CHECK_ZERO(OpenMM_MLFFForce_setCheckElectrons(force, OpenMM_False));
+    CHECK_ZERO(OpenMM_MLFFForce_validate(force, system));
     CHECK(OpenMM_MLFFForce_addEnsembleMember(force, charged_model_path()) == 1);
     OpenMM_System_addForce(system, (OpenMM_Force *) force);
     OpenMM_Integrator *integrator = make_verlet(0.0002);

@@ -48,11 +48,8 @@ def check(result, components, forces, charges):
 
 # ------------------------------------------------------------------ values
 def fits(system):
-    """Whether evaluate can compute a system: one region, a multiplicity its electrons allow."""
-    if len(system["total_charge"]) != 1:
-        return False
-    electrons = sum(system["numbers"]) - system["total_charge"][0]
-    return system["multiplicity"] == [1] or (electrons + system["multiplicity"][0]) % 2 == 1
+    """Whether evaluate can express a system: one region."""
+    return len(system["total_charge"]) == 1
 
 
 def smallSystems():
@@ -70,7 +67,8 @@ def test_values_of_the_independent_code(tmp_path, model, system, method):
     (tmp_path/"f.xyz").write_text(xyz(system["numbers"], system["coord"], system["cell"],
                                       system["total_charge"][0], system["multiplicity"][0]))
     frame, = readFrames(str(tmp_path/"f.xyz"))
-    evaluator = Evaluator([model], coulomb=method["coulomb"],
+    # the networks are random: any number of electrons will do
+    evaluator = Evaluator([model], coulomb=method["coulomb"], checkElectrons=False,
                           dispersion=method.get("dispersion", True))
     expected = [method["components"][name] for name in
                 ("network", "elements", "coulomb_short", "coulomb_full", "dispersion")]
@@ -226,6 +224,65 @@ def test_bad_input(command, tmp_path, model, text, arguments, message):
     status, _, err = command("evaluate", model, "w.xyz", *arguments)
     assert status == 1 and len(err.splitlines()) == 1, err
     assert err.startswith("openmm-mlff evaluate: ") and message in err
+
+
+@pytest.mark.parametrize("model", [SMALL, DATA/"aimnet2"/"open-shell-3x5.safetensors",
+                                   DATA/"aimnet2"/"neutral-2x3.safetensors"])
+def test_an_odd_number_of_electrons_must_be_meant(command, tmp_path, model):
+    """One frame of three; insisted on, its values are those of the force."""
+    radical = "2\n\nO 0 0 0\nH 0 0 0.97\n"
+    (tmp_path/"f.xyz").write_text(WATER + radical + WATER)
+    status, out, err = command("evaluate", model, "f.xyz", "--json", "-")
+    first, wrong, last = json.loads(out)
+    assert status == 1 and first == last and "frame 2 (f.xyz:6)" in wrong["error"]
+    assert "9 electrons (9 protons, total charge 0), which do not fit" in wrong["error"]
+    status, out, err = command("evaluate", model, "f.xyz", "--json", "-", "--no-electron-check")
+    assert (status, err) == (0, "")
+    force = MLFFForce(model)
+    force.setCheckElectrons(False)
+    system = openmm.System()
+    for i, z in enumerate((8, 1)):
+        system.addParticle(z)
+        force.addAtom(i, z)
+    system.addForce(force)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions([[0, 0, 0], [0, 0, 0.097]])
+    energy = context.getState(energy=True).getPotentialEnergy()
+    assert json.loads(out)[1]["energy"] == pytest.approx(
+        energy.value_in_unit(unit.kilojoule_per_mole)/96.48533212331002, rel=1e-12)
+    status, _, err = command("compare", model, "f.xyz", "--platforms", "Reference", "CPU")
+    assert status == 1 and "which do not fit" in err
+    status, out, err = command("compare", model, "f.xyz", "--platforms", "Reference", "CPU",
+                               "--no-electron-check")
+    assert status == 0, err
+
+
+def test_charge_and_multiplicity_of_the_command_line(command, tmp_path):
+    """They replace what the comment line says; a spin that is not certain is an error else."""
+    model = DATA/"aimnet2"/"open-shell-3x5.safetensors"
+    (tmp_path/"f.xyz").write_text(WATER.replace("water", "spin=3 q=1"))
+    (tmp_path/"g.xyz").write_text(WATER.replace("water", "multiplicity=3 charge=2"))
+    status, _, err = command("evaluate", model, "f.xyz")
+    assert status == 1 and "q=1 looks like a charge" in err
+    status, _, err = command("evaluate", model, "f.xyz", "--charge", 2)
+    assert status == 1 and "spin=3 looks like a multiplicity" in err
+    results = [command("evaluate", model, *arguments, "--json", "-")
+               for arguments in (["f.xyz", "--charge", 2, "--multiplicity", 3], ["g.xyz"])]
+    assert results[0][::2] == (0, "") and results[0] == results[1]
+    for arguments, message in ((["--multiplicity", 0], "expected 2S+1"),
+                               (["--multiplicity", 10**10], "expected 2S+1")):
+        status, _, err = command("evaluate", model, "g.xyz", *arguments)
+        assert status == 1 and message in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("comment", ["total_charge=1", "net_charge=1", "charge=1"])
+def test_charge_under_other_names(command, tmp_path, comment):
+    (tmp_path/"f.xyz").write_text("4\n" + comment + "\nO 0 0 0.1\nH 0 0.94 -0.27\nH 0.81 -0.47 -0.27"
+                                  "\nH -0.81 -0.47 -0.27\n")
+    status, out, err = command("evaluate", SMALL, "f.xyz", "--json", "-")
+    assert (status, err) == (0, "")
+    assert sum(json.loads(out)[0]["charges"]) == pytest.approx(1, abs=1e-6)
 
 
 def test_info(command):

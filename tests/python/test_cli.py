@@ -12,9 +12,9 @@ import openmm
 import openmmmlff
 import pytest
 from conftest import DATA, MODELS, SHARED, goldenFiles, needs_shared, readGolden
-from openmmmlff import MLFFForce
+from openmmmlff import MLFFForce, evaluate
 from openmmmlff.convert import safetensors_file
-from openmmmlff.evaluate import Evaluator, reducedBox
+from openmmmlff.evaluate import EvaluationError, Evaluator, reducedBox
 from openmmmlff.extxyz import readFrames
 
 WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
@@ -372,6 +372,57 @@ def test_a_failed_frame_names_itself(command, tmp_path):
     assert "4 of 6 frames failed" in lines[4]
     status, out, err = command("evaluate", "painn-hcno", "f.xyz")
     assert status == 1 and out.count("failed") == 4
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+def test_refused_frames_cost_nothing(tmp_path):
+    """No Context is made for them: threads and memory stay, however many there are."""
+    evaluator = Evaluator([str(DATA/"painn"/"kj-7x2.safetensors")])
+    (tmp_path/"f.xyz").write_text("1\n\nU 0 0 0\n1\ncharge=1\nO 0 0 0\n1\nmultiplicity=3\nO 0 0 0\n"*100
+                                  + "1\n\nO 0 0 0\n")
+    frames = list(readFrames(tmp_path/"f.xyz"))
+    evaluator.evaluate(frames[-1])
+    before = threads()
+    for frame in frames[:-1]:
+        with pytest.raises(openmm.OpenMMException):
+            evaluator.evaluate(frame)
+    assert threads() <= before + 2
+    assert "energy" in evaluator.evaluate(frames[-1])
+
+
+def test_contexts_that_fail_are_bounded(tmp_path, monkeypatch):
+    """What only the Context finds costs threads: after many of them the rest is not tried."""
+    made = []
+
+    def fail(*arguments):
+        made.append(arguments)
+        raise openmm.OpenMMException("no room")
+    monkeypatch.setattr(evaluate, "_makeContext", fail)
+    evaluator = Evaluator(["painn-hcno"])
+    (tmp_path/"f.xyz").write_text("1\n\nO 0 0 0\n"*200)
+    messages = []
+    for frame in readFrames(tmp_path/"f.xyz"):
+        with pytest.raises((openmm.OpenMMException, EvaluationError)) as error:
+            evaluator.evaluate(frame)
+        messages.append(str(error.value))
+    assert len(made) == 50 and messages[0] == "no room" and "not tried" in messages[-1]
+
+
+@pytest.mark.parametrize("comment, line", [
+    ("multiplicity=1e10", "O 0 0 0.12"), ("multiplicity=99999999999999999999", "O 0 0 0.12"),
+    ("charge=1e308", "O 0 0 0.12"), ("charge=-1e-320", "O 0 0 0.12"), ("charge=nan", "O 0 0 0.12"),
+    ("", "O 0 0 1e308"), ("", "O 0 0 \u0661"), ("", "\u0668 0 0 0"), ("", "O 0 0 " + "9"*100000),
+    ('Lattice="1e200 0 0 0 1e200 0 0 0 1e200"', "O 0 0 0"), ('pbc="\u0661 1 1"', "O 0 0 0"),
+    ('Lattice="1e-5 0 0 0 1e-5 0 0 0 1e-5"', "O 0 0 0"), ("x"*600000, "O 0 0 0")])
+def test_an_odd_frame_stays_alone(command, tmp_path, comment, line):
+    (tmp_path/"f.xyz").write_text(WATER + f"1\n{comment}\n{line}\n" + WATER)
+    status, out, err = command("evaluate", "painn-hcno", "f.xyz", "--json", "-")
+    results = json.loads(out)
+    assert status == 1 and ["error" in r for r in results] == [False, True, False]
+    assert results[0] == results[2] and len(err.splitlines()) == 2 and len(err) < 600
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -324,7 +324,7 @@ def test_module_trees_are_bounded(tmp_path, monkeypatch):
         leaf = cf.nn_module("a.B", modules={"x": leaf, "y": leaf})
     monkeypatch.setattr(torch_file, "MAX_NODES", 2000)
     path = cf.write_torch(tmp_path / "x.pt", leaf)
-    with pytest.raises(ConversionError, match="module tree is too large"):
+    with pytest.raises(ConversionError, match="too often|module tree is too large"):
         convert(path, tmp_path / "x.safetensors")
     # a module that contains itself
     loop = b"\x80\x02ca\nB\n)\x81q\x00}(X\x0b\x00\x00\x00_parameters}X\x08\x00\x00\x00_modules}" \

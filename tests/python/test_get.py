@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 import threading
+import time
 
 import pytest
 
@@ -189,6 +190,35 @@ def test_silent_server(tmp_path, published, monkeypatch):
                 get("aimnet2", url=running.url, progress=False)
         finally:
             waiting.set()
+    assert left_in_cache(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["bytes", "header"])
+def test_a_server_that_never_ends(tmp_path, published, monkeypatch, kind):
+    """Each byte comes in time, the whole does not: header or content, one byte after another."""
+    monkeypatch.setattr(download, "PATIENCE", 0.5)
+    stop = threading.Event()
+
+    def answer(handler):
+        if kind == "bytes":
+            sends(b"x", 10**6)(handler)
+        else:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not stop.wait(0.05):
+            try:
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+            except OSError:
+                return
+
+    start = time.monotonic()
+    with server(answer) as running:
+        try:
+            with pytest.raises(DownloadError, match="broke off after .* bytes .*too slow"):
+                get("aimnet2", url=running.url, progress=False)
+        finally:
+            stop.set()
+    assert time.monotonic() - start < 30
     assert left_in_cache(tmp_path) == []
 
 

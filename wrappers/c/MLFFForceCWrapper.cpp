@@ -506,6 +506,18 @@ int OpenMM_MLFFForce_getIntendedBoxVectors(const OpenMM_MLFFForce* target, OpenM
     });
 }
 
+int OpenMM_MLFFForce_setCheckElectrons(OpenMM_MLFFForce* target, OpenMM_Boolean check) {
+    return guardedCode([&] { cpp(target).setCheckElectrons(check != OpenMM_False); });
+}
+
+int OpenMM_MLFFForce_getCheckElectrons(const OpenMM_MLFFForce* target) {
+    return guarded(-1, [&] { return (int) cpp(target).getCheckElectrons(); });
+}
+
+int OpenMM_MLFFForce_validate(const OpenMM_MLFFForce* target, const OpenMM_System* system) {
+    return guardedCode([&] { cpp(target).validate(cpp(system)); });
+}
+
 int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce* target, OpenMM_Context* context) {
     return guardedCode([&] { cpp(target).updateParametersInContext(cpp(context)); });
 }

@@ -252,6 +252,16 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCheckGeometry(OpenMM_MLFFForce *target
                                                         OpenMM_Boolean check);
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCheckGeometry(const OpenMM_MLFFForce *target);
 
+/* Whether a number of electrons that cannot have a region's multiplicity is refused, for models with
+   charges (default: yes). */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_setCheckElectrons(OpenMM_MLFFForce *target,
+                                                         OpenMM_Boolean check);
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_getCheckElectrons(const OpenMM_MLFFForce *target);
+
+/* Check whatever can be checked without a Context: 0, or -1 and the message says what is wrong. */
+OPENMM_MLFF_C_API int OpenMM_MLFFForce_validate(const OpenMM_MLFFForce *target,
+                                                const OpenMM_System *system);
+
 /* Copy atomic numbers, regions, their charges and multiplicities, and the energy factor to a
    Context. 0 or -1. */
 OPENMM_MLFF_C_API int OpenMM_MLFFForce_updateParametersInContext(OpenMM_MLFFForce *target,

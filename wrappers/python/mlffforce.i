@@ -16,6 +16,7 @@
 #include "mlff.h"
 #include "mlff_box.h"
 #include "mlff_elements.h"
+#include "mlff_longrange.h"
 #include "OpenMM.h"
 #include "OpenMMAmoeba.h"
 #include "OpenMMDrude.h"
@@ -551,6 +552,21 @@ Get which periodic box the System is meant to have.
     // Covalent radius of an element, angstrom.
     static double _covalentRadius(int atomicNumber) {
         return mlff_covalent_radius(atomicNumber);
+    }
+
+    // Facts that decide which options have an effect, of member 0.
+    bool _hasCoulomb() const {
+        return mlff_model_longrange(&self->getModel())->coulomb;
+    }
+    bool _hasDispersion() const {
+        return mlff_model_longrange(&self->getModel())->dispersion;
+    }
+    // Whether the energy of every member stays the same when everything is rotated.
+    bool _isRotationInvariant() const {
+        for (int k = 0; k < self->getNumEnsembleMembers(); k++)
+            if (!mlff_model_get_info(&self->getModel(k))->rotation_invariant)
+                return false;
+        return true;
     }
 
     // What openmmmlff.modelInfo() returns; lengths in angstrom.

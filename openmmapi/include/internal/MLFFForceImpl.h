@@ -27,6 +27,10 @@ class MLFFForceImpl : public ForceImpl {
 public:
     explicit MLFFForceImpl(const MLFFForce& owner);
     void initialize(ContextImpl& context);
+    /**
+     * The checks of initialize() that need no Context; see MLFFForce::validate().
+     */
+    void validate(const System& system) const;
     const MLFFForce& getOwner() const {
         return owner;
     }
@@ -87,7 +91,7 @@ private:
     void checkRegions() const;
     void checkAtoms(const System& system) const;
     void checkBonds(const System& system) const;
-    void checkSpin() const;
+    void checkElectrons() const;
     void checkCoulomb() const;
     MLFFForce::CoulombMethod resolveCoulomb() const;
     void checkParameters() const;

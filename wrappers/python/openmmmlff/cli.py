@@ -11,13 +11,13 @@ import openmm.app
 
 import openmmmlff
 from openmmmlff import benchmark, compare
+from openmmmlff.charge_words import LARGEST_MULTIPLICITY
 from openmmmlff.convert import cli as convertCli
 from openmmmlff.convert import ConversionError
 from openmmmlff.convert.elements import SYMBOLS, symbols
 from openmmmlff.evaluate import KJMOL_PER_EV, EvaluationError, Evaluator, platformReport
 from openmmmlff.extxyz import readFrames
-from openmmmlff.models import (addChargeOptions, addGeometryOption, hasCoulomb, hasDispersion,
-                               modelPaths)
+from openmmmlff.models import addChargeOptions, addGeometryOption, modelPaths
 from openmmmlff.output import (JsonArray, OutputFile, checkTarget, librariesToStderr, message,
                                printable, tell, writeJson)
 from openmmmlff.vibrations import vibrationalWavenumbers
@@ -160,7 +160,8 @@ def _evaluateWith(args, models):
     """The frames of the file by the models at these paths."""
     evaluator = Evaluator(models, args.charge, args.periodic, args.platform, args.precision,
                           args.coulomb, not args.no_dispersion, args.hessian,
-                          not args.no_geometry_check)
+                          not args.no_geometry_check, args.multiplicity,
+                          not args.no_electron_check)
     _refuseWithoutEffect(args, evaluator)
     with contextlib.ExitStack() as stack:
         if args.json:
@@ -178,13 +179,13 @@ def _evaluateFrames(args, evaluator, sink):
     table = None if sink else _Table(args, evaluator)
     warnings = _Warnings()
     n_frames = n_failed = 0
-    for frame in readFrames(args.file, needsCharge=args.charge is None):
+    for frame in readFrames(args.file, args.charge is None, args.multiplicity is None):
         n_frames += 1
         try:
             if frame.error:
                 raise EvaluationError(frame.error)
             result = evaluator.evaluate(frame)
-        except (openmm.OpenMMException, EvaluationError) as error:
+        except Exception as error:     # whatever it is, it stays in its frame
             n_failed += 1
             result = {"frame": frame.index, "error": f"{frame.name}: {message(error)}"}
             tell("evaluate", result["error"])
@@ -230,10 +231,15 @@ def _refuseWithoutEffect(args, evaluator):
     model = f"the {evaluator.force.getModelArchitecture()} model {path}"
     if args.charge and not evaluator.force.getModelHasCharges():
         raise EvaluationError(f"--charge {args.charge:g} has no effect: {model} knows no charges")
-    if args.coulomb not in (None, "default") and not hasCoulomb(path):
+    if args.multiplicity is not None and not 1 <= args.multiplicity <= LARGEST_MULTIPLICITY:
+        raise EvaluationError(f"--multiplicity {args.multiplicity}: expected 2S+1, a number from 1 "
+                              f"to {LARGEST_MULTIPLICITY}")
+    if args.no_electron_check and not evaluator.force.getModelHasCharges():
+        raise EvaluationError(f"--no-electron-check has no effect: {model} knows no charges")
+    if args.coulomb not in (None, "default") and not evaluator.force._hasCoulomb():
         raise EvaluationError(f"--coulomb {args.coulomb}: {model} has no Coulomb term whose method "
                               "could be chosen")
-    if args.no_dispersion and not hasDispersion(path):
+    if args.no_dispersion and not evaluator.force._hasDispersion():
         raise EvaluationError(f"--no-dispersion: {model} has no dispersion term that could be left "
                               "out")
 

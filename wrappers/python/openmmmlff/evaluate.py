@@ -5,7 +5,7 @@ import numpy as np
 import openmm
 
 from openmmmlff.mlffforce import MLFFForce
-from openmmmlff.models import isRotationInvariant, modelPaths
+from openmmmlff.models import modelPaths
 from openmmmlff.scope import outOfScope
 from openmmmlff.vibrations import residualWarning
 
@@ -35,6 +35,10 @@ class Evaluator:
 
     models       paths or names, of ensembles too
     charge       e, for all frames; None: each frame's own, 0 where it has none
+    multiplicity 2S+1, for all frames; None: each frame's own, 1 where it has none
+    checkElectrons
+                 False: compute what a model with charges does for a number of electrons that
+                 cannot have the multiplicity
     periodic     True: every frame must have a Lattice, whatever its pbc says
     platform     name of an OpenMM platform
     precision    single, mixed, double; None: the platform's default
@@ -45,14 +49,17 @@ class Evaluator:
     """
 
     def __init__(self, models, charge=None, periodic=False, platform="Reference", precision=None,
-                 coulomb=None, dispersion=True, hessian=False, geometry=True):
+                 coulomb=None, dispersion=True, hessian=False, geometry=True,
+                 multiplicity=None, checkElectrons=True):
         self.paths = [path for model in models for path in modelPaths(model)]
         self.force = MLFFForce(self.paths)
         self.force.setCoulombMethod(coulomb)
         self.force.setUseDispersion(dispersion)
         self.force.setCheckGeometry(geometry)
+        self.force.setCheckElectrons(checkElectrons)
         self.coulomb = coulomb
         self.charge = charge
+        self.multiplicity = multiplicity
         self.periodic = periodic
         self.hessian = hessian
         self.platform = _findPlatform(platform)
@@ -60,6 +67,7 @@ class Evaluator:
         if self.precision == "double":
             self.force.setEwaldErrorTolerance(_EWALD_TOLERANCE.get(coulomb, 0))
         self._key = None        # what the Context was made for
+        self._failed = 0        # Contexts that could not be made
         self._context = self._inContext = None
         self._atomEnergies = {}
         self._info = self.force._modelInfo()
@@ -120,12 +128,11 @@ class Evaluator:
                                   "dsf, ewald or pme, or add pbc=\"F F F\" to the comment line")
         box, rotation = reducedBox(0.1*frame.lattice)
         if rotation is not None:
-            for path in self.paths:
-                if not isRotationInvariant(path):
-                    raise EvaluationError(
-                        "the Lattice must be rotated (OpenMM wants a along x and b in the xy "
-                        f"plane), but the energy of the model {path} depends on the orientation: "
-                        "give a Lattice of that form")
+            if not self.force._isRotationInvariant():
+                raise EvaluationError(
+                    "the Lattice must be rotated (OpenMM wants a along x and b in the xy plane), "
+                    f"but the energy of the model {', '.join(map(str, self.paths))} depends on the "
+                    "orientation: give a Lattice of that form")
         return box, rotation
 
     def _warnings(self, frame, result, periodic):
@@ -149,49 +156,79 @@ class Evaluator:
             probe.setEwaldErrorTolerance(0)
             if self._info["has_spin"]:
                 probe.setRegionParameters(0, 0, 1 + number % 2)
-            context = _makeContext(probe, (number,), _reference(), {})
+            probe.setCheckElectrons(False)
+            context = _makeContext(_makeSystem(probe, (number,))[0], _reference(), {})
             context.setPositions(_padded([[0, 0, 0]]))
             energy = context.getState(energy=True).getPotentialEnergy()._value
             self._atomEnergies[number] = energy/KJMOL_PER_EV
         return self._atomEnergies[number]
 
-    def _prepare(self, frame, box):
-        """Make the Context, unless that of the frame before fits."""
-        periodic = box is not None
-        charge = self.charge
-        if charge is None:
-            charge = frame.charge if frame.charge is not None else 0.0
-        multiplicity = frame.multiplicity if frame.multiplicity is not None else 1
-        # devices compile for a rectangular or a triclinic box, once and for all
-        triclinic = periodic and bool(np.any(np.tril(box, -1) != 0))
-        key = (frame.numbers, charge, multiplicity, periodic, triclinic)
-        if key == self._key:
-            return
-        self._key = self._context = self._inContext = None
+    def kindOf(self, frame, box):
+        """What a System depends on: (atomic numbers, charge, multiplicity, periodic, triclinic).
+
+        Devices compile for a rectangular or a triclinic box, once and for all.
+        """
+        charge = self.charge if self.charge is not None else frame.charge
+        multiplicity = self.multiplicity if self.multiplicity is not None else frame.multiplicity
+        return (frame.numbers, 0.0 if charge is None else charge,
+                1 if multiplicity is None else multiplicity, box is not None,
+                box is not None and bool(np.any(np.tril(box, -1) != 0)))
+
+    def makeSystem(self, kind, box, mass=lambda number: 1.0):
+        """(System, its force) of a kind. What cannot be computed is an OpenMMException.
+
+        box: of the frame, nm, or None; mass: function(atomic number) -> mass.
+        """
+        numbers, charge, multiplicity, periodic, _ = kind
         force = self.force.__copy__()
         force.setRegionParameters(0, charge, multiplicity)
         force.setUsesPeriodicBoundaryConditions(periodic)
         if periodic:
             force.setIntendedBoxVectors(*box)   # a cube of 20 A in a file is meant
-        self._context = _makeContext(force, frame.numbers, self.platform, self.properties, box)
-        self._key, self._inContext = key, force
+        return _makeSystem(force, numbers, box, mass)
+
+    def _prepare(self, frame, box):
+        """Make the Context, unless that of the frame before fits."""
+        kind = self.kindOf(frame, box)
+        if kind == self._key:
+            return
+        self._key = self._context = self._inContext = None
+        system, force = self.makeSystem(kind, box)   # refuses what a Context would refuse
+        if self._failed >= _MOST_FAILED:
+            raise EvaluationError(f"not tried: {self._failed} Contexts before could not be made, "
+                                  "and each of them costs threads")
+        try:
+            self._context = _makeContext(system, self.platform, self.properties)
+        except openmm.OpenMMException:
+            self._failed += 1
+            raise
+        self._key, self._inContext = kind, force
 
 
 def _reference():
     return openmm.Platform.getPlatformByName("Reference")
 
 
-def _makeContext(force, numbers, platform, properties, box=None):
-    """A Context of a System with these atoms, this force, which it takes over, and this box."""
+# Contexts that may fail: OpenMM keeps the threads of each.
+_MOST_FAILED = 50
+
+
+def _makeSystem(force, numbers, box=None, mass=lambda number: 1.0):
+    """(System of these atoms in this box, force), which is checked and which the System takes."""
     system = openmm.System()
     if box is not None:
         system.setDefaultPeriodicBoxVectors(*box)
     for i, number in enumerate(numbers):
-        system.addParticle(1.0)
+        system.addParticle(mass(number))
         force.addAtom(i, number)
-    if len(numbers) == 1:
-        system.addParticle(0.0)  # no atom: an OpenCL that runs on the processor crashes with one
+    force.validate(system)
     system.addForce(force)
+    return system, force
+
+
+def _makeContext(system, platform, properties):
+    if system.getNumParticles() == 1:
+        system.addParticle(0.0)  # no atom: an OpenCL that runs on the processor crashes with one
     return openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
 
 
@@ -319,8 +356,9 @@ def _measurePrecision(platform, force):
     for one in (_reference(), platform):
         probe = force.__copy__()
         probe.setCoulombMethod("default")  # Ewald sums would need a box
+        probe.setCheckElectrons(False)
         numbers = (3*force.getModelElements())[:3]
-        context = _makeContext(probe, numbers, one, {})
+        context = _makeContext(_makeSystem(probe, numbers)[0], one, {})
         context.setPositions([[0, 0, 0], [0.11, 0.02, 0.01], [-0.03, 0.12, 0.05]])
         forces.append(context.getState(forces=True).getForces(asNumpy=True)._value)
     difference = np.abs(forces[1] - forces[0]).max()

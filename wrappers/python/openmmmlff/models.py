@@ -1,7 +1,5 @@
 """Model files and the names they are known by."""
-import json
 import os
-import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -117,6 +115,11 @@ def addChargeOptions(add):
     """What the command line can say about charges; add: an argument parser's add_argument."""
     add("--charge", type=float, metavar="Q",
         help="total charge (e) of every frame, whatever its comment line says")
+    add("--multiplicity", type=int, metavar="M",
+        help="spin multiplicity, 2S+1, of every frame, whatever its comment line says")
+    add("--no-electron-check", action="store_true",
+        help="compute frames whose number of electrons does not fit the multiplicity (a radical by "
+             "a model for closed shells) instead of refusing them")
     add("--coulomb", metavar="METHOD", choices=list(COULOMB),
         help="how the charges of the model interact: %(choices)s")
     add("--no-dispersion", action="store_true", help="leave the model's dispersion term out")
@@ -159,29 +162,12 @@ def modelInfo(model: str | os.PathLike[str]) -> dict[str, Any]:
     return {"file": force.getModelFile(), **force._modelInfo()}
 
 
-def isRotationInvariant(path):
-    """Whether the energy of a model stays the same when everything is rotated.
+def checkFile(path):
+    """Read a model file by the engine's rules; ValueError says what is wrong with it."""
+    from openmm import OpenMMException
 
-    It does but for PaiNN with the update "spatial" (docs/model-file.md), which mixes x, y and z.
-    path is a file that MLFFForce has accepted.
-    """
-    return _settings(path).get("update") != "spatial"
-
-
-def hasCoulomb(path):
-    """Whether a model adds a Coulomb sum of its charges; path as for isRotationInvariant()."""
-    settings = _settings(path)
-    return settings.get("needs_coulomb", settings.get("sr_coulomb") is not None)
-
-
-def hasDispersion(path):
-    """Whether a model adds a dispersion term; path as for isRotationInvariant()."""
-    return _settings(path).get("d3") is not None
-
-
-def _settings(path):
-    """The hyper-parameters in a model file: metadata "config" or "architecture"."""
-    with open(path, "rb") as f:
-        size, = struct.unpack("<Q", f.read(8))
-        metadata = json.loads(f.read(size)).get("__metadata__", {})
-    return json.loads(metadata.get("config", metadata.get("architecture", "{}")))
+    from openmmmlff.mlffforce import MLFFForce
+    try:
+        MLFFForce(path)
+    except (OpenMMException, TypeError) as error:
+        raise ValueError(str(error)) from error

@@ -182,7 +182,9 @@ def _check(args, model):
     """Refuse before the work begins what cannot end well."""
     if model is None:
         for option, value in (("--charge", args.charge is not None), ("--coulomb", args.coulomb),
-                              ("--no-dispersion", args.no_dispersion)):
+                              ("--no-dispersion", args.no_dispersion),
+                              ("--multiplicity", args.multiplicity is not None),
+                              ("--no-electron-check", args.no_electron_check)):
             if value:
                 raise EvaluationError(f"{option} has no effect on a System: it is set there")
         if args.positions is None:

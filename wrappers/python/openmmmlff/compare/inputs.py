@@ -5,6 +5,7 @@ MLFF_GROUP.
 """
 import os
 from dataclasses import dataclass, field
+from xml.parsers import expat
 
 import numpy as np
 import openmm
@@ -13,6 +14,7 @@ import openmm.app
 from openmmmlff.convert.elements import SYMBOLS
 from openmmmlff.evaluate import EvaluationError, Evaluator
 from openmmmlff.extxyz import readFrames
+from openmmmlff.files import openRegular
 from openmmmlff.mlffforce import MLFFForce
 
 MLFF_GROUP = 1
@@ -56,7 +58,7 @@ def structureCases(path, evaluator, frames, folder, errors):
     """Cases of the frames of an XYZ file, all atoms by the network."""
     systems = {}
     cases = []
-    read = readFrames(path, needsCharge=evaluator.charge is None)
+    read = readFrames(path, evaluator.charge is None, evaluator.multiplicity is None)
     for frame in chosenFrames(read, frames, path):
         try:
             if frame.error:
@@ -78,32 +80,24 @@ def makeEvaluator(args, model):
     on all platforms: that of evaluate depends on the precision."""
     evaluator = Evaluator([model], args.charge, coulomb=args.coulomb,
                           dispersion=not args.no_dispersion,
-                          geometry=not args.no_geometry_check)
+                          geometry=not args.no_geometry_check,
+                          multiplicity=args.multiplicity,
+                          checkElectrons=not args.no_electron_check)
     evaluator.force.setEwaldErrorTolerance(0)
     return evaluator
 
 
 def _structureSystem(frame, box, evaluator, folder, systems):
     """The SystemFile of a frame; that of an earlier one if it fits."""
-    charge = evaluator.charge if evaluator.charge is not None else frame.charge or 0.0
-    multiplicity = frame.multiplicity if frame.multiplicity is not None else 1
-    key = (frame.numbers, charge, multiplicity, box is not None)
-    if key not in systems:
-        force = evaluator.force.__copy__()
+    kind = evaluator.kindOf(frame, box)
+    if kind not in systems:
+        system, force = evaluator.makeSystem(
+            kind, box, lambda number: openmm.app.Element.getByAtomicNumber(number).mass)
         force.setModelStorage(MLFFForce.Path)   # it is read again on this machine, at once
-        force.setRegionParameters(0, charge, multiplicity)
-        force.setUsesPeriodicBoundaryConditions(box is not None)
-        if box is not None:
-            force.setIntendedBoxVectors(*box)   # a cube of 20 A in a file is meant
-        system = openmm.System()
-        for particle, number in enumerate(frame.numbers):
-            system.addParticle(openmm.app.Element.getByAtomicNumber(number).mass)
-            force.addAtom(particle, number)
         if box is not None:
             system.setDefaultPeriodicBoxVectors(*box)
-        system.addForce(force)
-        systems[key] = _save(system, folder, len(systems))
-    return systems[key]
+        systems[kind] = _save(system, folder, len(systems))
+    return systems[kind]
 
 
 # ------------------------------------------------------------------ a System
@@ -190,8 +184,9 @@ def _pdbFrames(path):
 
 def _load(path, kind, name):
     """An object from a file of OpenMM's XmlSerializer."""
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with openRegular(path, encoding="utf-8", errors="replace") as file:
         text = file.read()
+    _checkXml(text, f"{path} is not a serialized {name}")
     try:
         result = openmm.XmlSerializer.deserialize(text)
     except (openmm.OpenMMException, ValueError) as error:
@@ -202,10 +197,39 @@ def _load(path, kind, name):
     return result
 
 
+_DEEPEST = 64    # OpenMM's files have 6 levels; its parser recurses and dies of 60,000
+
+
+def _checkXml(text, what):
+    """Refuse XML that OpenMM's own parser would not survive, or would take for something else."""
+    parser = expat.ParserCreate()
+    depth = 0
+
+    def start(*_):
+        nonlocal depth
+        depth += 1
+        if depth > _DEEPEST:
+            raise EvaluationError(f"{what}: its elements are nested deeper than {_DEEPEST} levels")
+
+    def end(_):
+        nonlocal depth
+        depth -= 1
+
+    def doctype(*_):
+        raise EvaluationError(f"{what}: it has a DOCTYPE")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.Parse(text.encode("utf-8", "replace"), True)
+    except expat.ExpatError as error:
+        raise EvaluationError(f"{what}: it is not well-formed XML ({error})") from None
+
+
 def isXml(path):
     """Whether a file looks like XML. False where it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with openRegular(path, "rb") as file:
             return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     except OSError:
         return False
@@ -238,6 +262,8 @@ def _save(system, folder, number):
         force = MLFFForce.cast(force)
         for i in range(force.getNumAtoms()):
             particle, number_, _ = force.getAtomParameters(i)
+            if not (0 <= particle < len(symbols) and 1 <= number_ < len(SYMBOLS)):
+                force.validate(system)  # says what is wrong
             symbols[particle] = SYMBOLS[number_]
         members = [(force.getModelFile(), force.getModelHash())]
         members += [(force.getEnsembleMemberFile(k), force.getEnsembleMemberHash(k))

@@ -12,7 +12,8 @@ import numpy as np
 
 from . import d3_table, published, safetensors_file, torch_file
 from .arrays import read_float, shortest
-from .errors import fail, listed
+from .budget import check_tree, plain_children
+from .errors import brief, fail, listed, printable
 from .sources import file_sha256
 
 HARTREE_EV = 27.211386024367243
@@ -200,13 +201,20 @@ def definition_of(source, path):
 def read_text(path):
     try:
         with open(path, encoding="utf-8") as stream:
-            return stream.read()
+            return stream.read(_MAX_DEFINITION + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise fail(f"cannot be read ({error})", path) from error
 
 
+_MAX_DEFINITION = 1 << 20     # characters
+_MAX_YAML = 1 << 16
+
+
 def parse_definition(text, where):
     """A mapping from JSON, or from YAML where PyYAML is installed."""
+    if len(text) > _MAX_DEFINITION:
+        raise fail("the model definition is too long", where, f"{len(text)} characters",
+                   f"at most {_MAX_DEFINITION}")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -215,10 +223,16 @@ def parse_definition(text, where):
         except ImportError:
             raise fail("the model definition is YAML, and PyYAML is not installed", where,
                        remedy="Install it (pip install pyyaml) and try again") from None
+        if len(text) > _MAX_YAML or "<<" in text or "2002:merge" in text:
+            raise fail("the model definition is too long, or merges mappings", where,
+                       f"{len(text)} characters", f"at most {_MAX_YAML} of YAML without '<<'")
         try:
             value = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            raise fail(f"the model definition cannot be read ({error})", where) from error
+        except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError,
+                ArithmeticError) as error:
+            raise fail(f"the model definition cannot be read ({brief(str(error))})",
+                       where) from error
+    check_tree(value, where, plain_children)
     if not isinstance(value, dict):
         raise fail("the model definition is not a mapping", where, type(value).__name__)
     return value
@@ -228,7 +242,7 @@ def _number(mapping, key, where, default=None):
     value = mapping.get(key)
     value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise fail(f"'{key}' is not a number", where, repr(value))
+        raise fail(f"'{key}' is not a number", where, value)
     return float(value)
 
 
@@ -240,7 +254,7 @@ def _d3_parameters(mapping, where):
 def check_definition(model, hyper, where):
     """The definition must say what the tensors show and what this code assumes."""
     kwargs = model["kwargs"]
-    if str(model.get("class", "")).rpartition(".")[2] != "AIMNet2":
+    if brief(model.get("class", "")).rpartition(".")[2] != "AIMNet2":
         raise fail("the model definition is of another class", where, model.get("class"),
                    "aimnet.models.AIMNet2")
     for key, name in (("nfeature", "nfeature"), ("d2features", "d2features"),
@@ -253,14 +267,16 @@ def check_definition(model, hyper, where):
     if not isinstance(outputs, dict) or not all(isinstance(v, dict) for v in outputs.values()):
         raise fail("the model definition has no 'outputs'", where)
     for name, output in outputs.items():
-        kind = str(output.get("class", "")).rpartition(".")[2]
+        kind = brief(output.get("class", "")).rpartition(".")[2]
         if kind not in _OUTPUT_CLASSES:
             raise fail(f"the model's part '{name}' is not supported", where,
                        output.get("class"), "one of " + " ".join(sorted(_OUTPUT_CLASSES)),
                        "Learned dispersion (D3TS) and repulsion terms cannot be converted"
                        if kind in ("D3TS", "DispParam", "SRRep") else None)
-    mlp = (outputs.get("energy_mlp", {}).get("kwargs") or {}).get("mlp") or {}
-    activation = str(mlp.get("activation_fn", "torch.nn.GELU"))
+    mlp = (_kwargs(outputs, "energy_mlp") or {}).get("mlp") or {}
+    if not isinstance(mlp, dict):
+        raise fail("the 'mlp' of the energy MLP is not a mapping", where, mlp)
+    activation = brief(mlp.get("activation_fn", "torch.nn.GELU"))
     if activation != "torch.nn.GELU" or mlp.get("activation_kwargs"):
         raise fail("the energy MLP has an activation that is not supported", where, activation,
                    "torch.nn.GELU")
@@ -273,7 +289,10 @@ def _kwargs(outputs, *names):
     for name in names:
         if name in outputs:
             kwargs = outputs[name].get("kwargs") or {}
-            return kwargs if isinstance(kwargs, dict) else {}
+            if not isinstance(kwargs, dict):
+                raise fail(f"the 'kwargs' of the model's part '{name}' are not a mapping",
+                           found=kwargs)
+            return kwargs
     return None
 
 
@@ -317,8 +336,11 @@ def state_file_physics(info, outputs, arrays, where):
     part = _kwargs(outputs, "dftd3", "d3bj")
     if needs_d3 is None:
         needs_d3 = given is not None or part is not None
-    if info.get("family") in POSTHOC_D3 and not needs_d3:
-        needs_d3, given = True, POSTHOC_D3[info["family"]]
+    family = info.get("family")
+    if family is not None and not isinstance(family, str):
+        raise fail("'family' is not a text", where, family)
+    if family in POSTHOC_D3 and not needs_d3:
+        needs_d3, given = True, POSTHOC_D3[family]
     if not needs_d3:
         return sr_coulomb, None
     given = given if given is not None else part
@@ -427,7 +449,7 @@ def convert_member(source, tensors, prefix, path, sha256, member, options):
 
     architecture = {
         "architecture": "aimnet2",
-        "variant": options.variant or known.get("variant") or str(info.get("family") or path.stem),
+        "variant": options.variant or known.get("variant") or printable(info.get("family") or path.stem),
         **hyper, "sr_coulomb": sr_coulomb, "d3": None, "elements": numbers,
         "hartree_eV": HARTREE_EV, "bohr_A": BOHR_ANGSTROM, "energy_unit": "eV",
         "length_unit": "angstrom", "member": member,
@@ -435,7 +457,7 @@ def convert_member(source, tensors, prefix, path, sha256, member, options):
     if info.get("supports_charged_systems") is False:
         architecture["supports_charged_systems"] = False
     metadata = {
-        "source": f"{known.get('origin', path.name)}, sha256 {sha256}, member {member}",
+        "source": f"{known.get('origin', printable(path.name))}, sha256 {sha256}, member {member}",
         "converter": "openmmmlff.convert",
     }
     if d3 is not None:

@@ -6,8 +6,6 @@ import numpy as np
 
 from .errors import fail
 
-MAX_ELEMENTS = 1 << 28        # of one tensor: 1 GiB in float32, far above any model here
-
 
 @dataclass(frozen=True)
 class ArrayRef:

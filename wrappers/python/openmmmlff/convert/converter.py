@@ -1,9 +1,11 @@
 """convert(): any known source file -> model files of this package."""
+import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import aimnet2, cache, distiller, elements as element_names, safetensors_file, schnetpack
-from .errors import fail, listed
+from .errors import brief, fail, listed
 from .sources import open_source
 
 # kind -> module with recognises(source) and convert(source, options)
@@ -48,7 +50,8 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
     definition   YAML or JSON model definition, for AIMNet2 state files without one
     variant      name of the parametrisation, kept in the file
 
-    Each file is written beside its place and renamed, so that none is ever half there.
+    Each file is written beside its place, read back as a model, and then renamed: none is ever
+    half there, and none that cannot be computed replaces another.
     """
     source, out = Path(source), Path(out)
     if kind is not None and kind not in KINDS:
@@ -58,6 +61,10 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
                    remedy=f"Write to {out.with_suffix('.safetensors').name}")
     if not source.exists():
         raise fail("there is no such file", source)
+    for path in (source, d3_table, definition):
+        if path is not None and Path(path).exists() and not Path(path).is_dir() and \
+                not Path(path).is_file():
+            raise fail("is not a regular file", path)
     if out.exists() and source.is_file() and out.samefile(source):
         raise fail("source and output are the same file", out)
     inputs = [source, *(Path(p) for p in (d3_table, definition) if p is not None)]
@@ -67,16 +74,22 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
         elements=None if elements is None else element_names.parse(elements), cutoff=cutoff,
         definition=None if definition is None else Path(definition), variant=variant,
         cached_d3_table=cache.d3_table_path())
-    with open_source(source) as opened:
-        chosen = kind if kind is not None else detect(opened)
-        results = KINDS[chosen].convert(opened, options)
+    try:
+        with open_source(source) as opened:
+            chosen = kind if kind is not None else detect(opened)
+            results = KINDS[chosen].convert(opened, options)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError,
+            RecursionError) as error:
+        # a value of a type that no model file has there
+        raise fail("holds something that no model file has in that place "
+                   f"({type(error).__name__}: {brief(str(error))})", source,
+                   remedy="The file is damaged, or of a model of another kind") from error
 
     paths = [out] if len(results) == 1 else \
         [out.with_name(f"{out.stem}_member{number}.safetensors") for _, _, number in results]
     for path in paths:
         _refuse_input(path, inputs)
-    for path, (arrays, metadata, _) in zip(paths, results):
-        safetensors_file.write(path, arrays, metadata)
+    _install(paths, results, source)
     return paths
 
 
@@ -88,9 +101,42 @@ def _refuse_input(path, inputs):
                        remedy="Choose another name")
 
 
+def _install(paths, results, source):
+    """Write all files beside their places, have the engine read them, then rename them."""
+    drafts = [path.with_name(f".{path.stem[:100]}.{secrets.token_hex(6)}.safetensors")
+              for path in paths]
+    try:
+        for draft, path, (arrays, metadata, _) in zip(drafts, paths, results):
+            safetensors_file.write(draft, arrays, metadata)
+            _check(draft, path, source)
+        for draft, path in zip(drafts, paths):
+            os.replace(draft, path)
+    except OSError as error:
+        raise fail(f"cannot be written ({error.strerror or error})", paths[0],
+                   remedy="Check that the folder exists, is writable and has room") from error
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+
+def _check(draft, path, source):
+    """A file that our own reader refuses must not get its name."""
+    from openmmmlff.models import checkFile
+    try:
+        checkFile(draft)
+    except ValueError as error:
+        reason = " ".join(str(error).replace(str(draft), path.name).split())
+        raise fail(f"is not a model that can be computed: {brief(reason)}", source,
+                   remedy=f"{path.name} was not written") from error
+
+
 def detect(source):
     """The kind of model that the tensors of ``source`` belong to."""
     found = [kind for kind, module in KINDS.items() if module.recognises(source)]
+    other = schnetpack.other_representation(source) if not found else None
+    if other is not None:
+        raise fail(f"is a SchNetPack model of the kind {other}", source.path, expected="PaiNN",
+                   remedy="Of SchNetPack's networks only PaiNN can be computed here")
     if len(found) != 1:
         raise fail("the model is of no known kind", source.path, source.describe(),
                    "AIMNet2, a SchNetPack PaiNN or an MLFF_Distiller student")

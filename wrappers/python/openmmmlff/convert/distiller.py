@@ -28,8 +28,9 @@ def _cutoff(source, options, centers, where):
     """The cutoff: the given one, else the checkpoint's, else the last center of the basis."""
     stored = source.info.get("config")
     stored = stored.get("cutoff") if isinstance(stored, dict) else None
-    if stored is not None and (isinstance(stored, bool) or not isinstance(stored, (int, float))):
-        raise fail("the checkpoint's cutoff is not a number", where, repr(stored))
+    if stored is not None and (isinstance(stored, bool) or not isinstance(stored, (int, float))
+                               or not 0 < stored < 1e6):
+        raise fail("the checkpoint's cutoff is not a number", where, stored)
     if options.cutoff is not None:
         if stored is not None and abs(stored - options.cutoff) > 1e-6:
             raise fail("the given cutoff contradicts the checkpoint", where, stored,
@@ -65,6 +66,8 @@ def convert(source, options):
     n_z, f = embedding.shape
     centers = read("rbf.centers", (None,), np.float64)
     widths = read("rbf.widths", centers.shape, np.float64)
+    if not len(centers):
+        raise fail("the radial basis has no functions", where, "rbf.centers of length 0")
     if (widths == 0).any():
         raise fail("'rbf.widths' has functions of no width", where)
     n_rbf = len(centers)

@@ -9,6 +9,7 @@ import re
 import secrets
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -19,10 +20,12 @@ from pathlib import Path
 from . import cache as cache_folder
 from . import d3_table, published, safetensors_file
 from .converter import convert
-from .errors import DownloadError, fail
+from .errors import DownloadError, brief, fail
 from .sources import file_sha256
 
-TIMEOUT = 60         # seconds without a byte
+TIMEOUT = 20         # seconds without a byte
+PATIENCE = 30        # seconds that a transfer may take ...
+SLOWEST = 20e3       # ... and one more for each so many bytes
 BLOCK = 1 << 18      # bytes
 
 
@@ -221,39 +224,76 @@ def _download(url, entry, base, path, progress):
                    remedy="For a file on this machine use --from FILE", error=DownloadError)
     by_hand = f"Try again, or fetch {url} by other means and run 'openmm-mlff get {base} " \
               "--from FILE'"
-    bar = _Progress(base, entry.n_bytes) if progress else None
-    digest, n = hashlib.sha256(), 0
+    transfer = _Transfer(url, entry, path)
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "openmmmlff"})
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, open(path, "xb") as out:
-            while block := answer.read(BLOCK):
-                n += len(block)
-                if n > entry.n_bytes:
-                    break
-                _write(out, block, path)
-                digest.update(block)
-                if bar:
-                    bar.show(n)
+        _watch(transfer, _Progress(base, entry.n_bytes) if progress else None)
     except urllib.error.HTTPError as error:
         error.close()
-        raise fail(f"the server refused the file (HTTP {error.code} {error.reason})", url,
-                   remedy=by_hand, error=DownloadError) from error
+        raise fail(f"the server refused the file (HTTP {error.code} {brief(str(error.reason))})",
+                   url, remedy=by_hand, error=DownloadError) from error
     except urllib.error.URLError as error:
-        raise fail(f"the server {parts.netloc} cannot be reached ({error.reason})", url,
+        raise fail(f"the server {parts.netloc} cannot be reached ({brief(str(error.reason))})", url,
                    remedy="Is there a network connection, a proxy? " + by_hand,
                    error=DownloadError) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise fail(f"the download broke off after {n} bytes ({error or type(error).__name__})",
+        raise fail(f"the download broke off after {transfer.n} bytes ({brief(str(error) or type(error).__name__)})",
                    url, expected=f"{entry.n_bytes} bytes", remedy=by_hand,
                    error=DownloadError) from error
-    finally:
-        if bar:
-            bar.close()
+    n = transfer.n
     if n != entry.n_bytes:
         what = "ended early" if n < entry.n_bytes else "is longer than the published file"
         raise fail(f"the download {what}", url, f"{n} bytes" if n < entry.n_bytes else None,
                    f"{entry.n_bytes} bytes", by_hand, error=DownloadError)
-    _check_sha256(digest.hexdigest(), entry, url)
+    _check_sha256(transfer.digest.hexdigest(), entry, url)
+
+
+class _Transfer(threading.Thread):
+    """Receives a file. A thread of its own, because a server may keep each single wait short and
+    the whole as long as it likes: connection, header, bytes one by one."""
+
+    def __init__(self, url, entry, path):
+        super().__init__(daemon=True)
+        self.url, self.entry, self.path = url, entry, path
+        self.n, self.digest = 0, hashlib.sha256()
+        self.error = None
+        self.stopped = False
+
+    def run(self):
+        try:
+            request = urllib.request.Request(self.url, headers={"User-Agent": "openmmmlff"})
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, \
+                    open(self.path, "xb") as out:
+                while not self.stopped and (block := answer.read1(BLOCK)):
+                    self.n += len(block)
+                    if self.n > self.entry.n_bytes:
+                        break
+                    _write(out, block, self.path)
+                    self.digest.update(block)
+                # read1() says nothing of an answer that ends before its announced length; the
+                # length that is known does
+        except BaseException as error:  # the caller's thread raises it
+            self.error = error
+
+
+def _watch(transfer, bar):
+    """Run a transfer to its end; TimeoutError where it is too slow as a whole."""
+    start = time.monotonic()
+    transfer.start()
+    try:
+        while transfer.is_alive():
+            transfer.join(0.1)
+            if bar and transfer.n:
+                bar.show(transfer.n)
+            if transfer.is_alive() and \
+                    time.monotonic() - start > PATIENCE + transfer.n/SLOWEST:
+                raise TimeoutError("too slow as a whole: timed out after "
+                                   f"{time.monotonic() - start:.0f} seconds")
+    finally:
+        transfer.stopped = True
+        if bar:
+            bar.close()
+    if transfer.error is not None:
+        raise transfer.error
 
 
 def _write(out, block, path):

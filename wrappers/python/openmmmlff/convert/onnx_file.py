@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import MAX_ELEMENTS, ArrayRef, bfloat16_to_float32
-from .errors import ConversionError, fail
+from .arrays import ArrayRef, bfloat16_to_float32
+from .budget import count_elements
+from .errors import ConversionError, brief, fail
 
 MAX_FILE = 2 << 30   # bytes; protobuf's own limit
 
@@ -94,12 +95,7 @@ def _tensor(message, path):
     if external:
         raise fail(f"the weights '{name}' lie outside the ONNX file", path,
                    remedy="Save the model with its weights inside")
-    n_elements = 1
-    for n in dims:
-        n_elements *= n
-    if n_elements > MAX_ELEMENTS:
-        raise fail(f"tensor '{name}' is too large", path, f"{n_elements} elements",
-                   f"at most {MAX_ELEMENTS}")
+    n_elements = count_elements(dims, f"tensor '{brief(name)}'", path)
     code, dtype = _TYPES.get(kind, (None, f"ONNX type {kind}"))
 
     def load():

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from . import elements as element_names
-from .errors import fail
+from .errors import fail, printable
 
 FORMAT = "mlff-painn-1"
 ENERGY_UNITS = ("eV", "kcal/mol", "kJ/mol", "Hartree")
@@ -39,7 +39,7 @@ def metadata(settings, arrays, source, known, options):
     result = {
         "config": json.dumps(settings),
         "n_params": str(int(n_parameters)),
-        "source": f"{known.get('origin', source.path.name)}, sha256 {sha256}",
+        "source": f"{known.get('origin', printable(source.path.name))}, sha256 {sha256}",
         "converter": "openmmmlff.convert",
     }
     if options.elements is not None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import MAX_ELEMENTS, ArrayRef, bfloat16_to_float32
-from .errors import fail
+from .arrays import ArrayRef, bfloat16_to_float32
+from .budget import count_elements
+from .errors import brief, fail
 
 MAX_HEADER = 16 << 20   # bytes
 
@@ -95,17 +96,12 @@ def _check_entry(path, name, entry, position):
     begin, end = _begin(entry)
     if begin < 0 or not isinstance(entry.get("shape"), list):
         raise fail(f"the header entry of tensor '{name}' is malformed", path, entry)
-    if entry.get("dtype") not in _READ:
+    if not isinstance(entry.get("dtype"), str) or entry["dtype"] not in _READ:
         raise fail(f"tensor '{name}' has an unknown type", path, entry.get("dtype"),
                    "one of " + " ".join(_READ))
     if not all(_is_size(n) for n in entry["shape"]):
         raise fail(f"tensor '{name}' has an impossible shape", path, entry["shape"])
-    n_elements = 1
-    for n in entry["shape"]:
-        n_elements *= n
-    if n_elements > MAX_ELEMENTS:
-        raise fail(f"tensor '{name}' is too large", path, f"{n_elements} elements",
-                   f"at most {MAX_ELEMENTS}")
+    n_elements = count_elements(entry["shape"], f"tensor '{brief(name)}'", path)
     n_bytes = n_elements * np.dtype(_READ[entry["dtype"]][0]).itemsize
     if begin != position or end - begin != n_bytes:
         raise fail(f"tensor '{name}' does not lie where it should", path,

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import painn, published
 from .arrays import read_float
-from .errors import fail, listed
+from .errors import brief, fail, listed
 from .torch_file import Global, Record, is_module, module_parts
 
 _MARK = "representation.interactions.0.interatomic_context_net.0.weight"
@@ -20,6 +20,23 @@ _CASTS = {"CastTo64", "CastTo32", "CastMap", "CastAllMap"}
 
 def recognises(source):
     return any(name == _MARK or name.endswith("." + _MARK) for name in source.tensors)
+
+
+# Representations of SchNetPack that are not PaiNN: by class, or by the names of their tensors.
+_OTHER_CLASSES = ("SchNet", "SO3net", "FieldSchNet", "So3krates")
+_OTHER_TENSORS = (("SchNet", re.compile(r"(^|\.)interactions\.\d+\.(filter_network|in2f)\.")),
+                  ("SO3net", re.compile(r"(^|\.)so3convs\.\d+\.")))
+
+
+def other_representation(source):
+    """The name of another SchNetPack network than PaiNN; None where the source is none."""
+    for name, module in source.modules.items():
+        if name.rpartition(".")[2] == "representation" and module.class_name in _OTHER_CLASSES:
+            return module.class_name
+    for kind, pattern in _OTHER_TENSORS:
+        if any(pattern.search(name) for name in source.tensors):
+            return kind
+    return None
 
 
 class _Model:
@@ -83,7 +100,7 @@ def _activation(model, name, last):
     elif isinstance(value, Record):
         found = value.class_name
     else:
-        found = None if value is None else str(value)
+        found = None if value is None else brief(value)
     expected = (None, "Identity") if last else ("silu", "SiLU", "swish")
     if found not in expected:
         raise fail(f"the activation of '{name}' is not supported", model.where, found,
@@ -127,12 +144,15 @@ def _offsets(model, key, n_z):
                 atomref = np.zeros(n_z) if atomref is None else atomref
                 atomref[:n] += values[:n]
         elif kind == "ScaleProperty":
-            keys = {model.attribute(name, "input_key"), model.attribute(name, "output_key")}
+            keys = [model.attribute(name, k) for k in ("input_key", "output_key")]
+            if not all(k is None or isinstance(k, str) for k in keys):
+                raise fail(f"the keys of '{name}' are no texts", model.where, keys)
+            keys = set(keys)
             if key not in keys:
                 continue
             if keys != {key}:
                 raise fail(f"'{name}' makes another property of the energy", model.where,
-                           listed(sorted(str(k) for k in keys)), key)
+                           listed(sorted(brief(k) for k in keys)), key)
             factor = _scalar(model, name + ".scale")
             scale, shift = scale * factor, shift * factor
             atomref = None if atomref is None else atomref * factor
@@ -158,7 +178,7 @@ def _output(model):
         elif kind not in _PASSIVE_OUTPUTS:
             raise fail(f"the output module '{name}' is not supported", model.where, kind,
                        "Atomwise, and Forces")
-    energies = [f for f in found if "energy" in str(f[1]).lower() or f[1] == "U0"]
+    energies = [f for f in found if "energy" in brief(f[1]).lower() or f[1] == "U0"]
     chosen = found if len(found) == 1 else energies
     if len(chosen) != 1:
         raise fail("it is not clear which output is the energy", model.where,
@@ -263,7 +283,10 @@ def convert(source, options):
         mix = model.read(mixing + "mu_channel_mix.weight", (2 * f, f))
         _activation(model, mixing + "mu_channel_mix", last=True)
         arrays[f"layer.{l}.mix.v"], arrays[f"layer.{l}.mix.w"] = mix[:f], mix[f:]
-        epsilon.add(float(model.attribute(mixing.rstrip("."), "epsilon", 1e-8)))
+        value = model.attribute(mixing.rstrip("."), "epsilon", 1e-8)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise fail("the epsilon of a mixing block is not a number", where, value)
+        epsilon.add(float(value))
     if len(epsilon) != 1:
         raise fail("the layers differ in epsilon", where, listed(sorted(epsilon)))
     readout, widths = _readout(model, name, f)

@@ -16,16 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import MAX_ELEMENTS, ArrayRef, bfloat16_to_float32
-from .errors import ConversionError, fail, listed
+from .arrays import ArrayRef, bfloat16_to_float32
+from .budget import (MAX_DIMENSIONS, MAX_INTEGER_BITS, Budget, check_key, check_tree,
+                     count_elements)
+from .errors import ConversionError, brief, fail, listed
 
 MAX_PICKLE = 64 << 20         # bytes
-MAX_OPCODES = 5_000_000
+MAX_OPCODES = 300_000
 MAX_STORAGE = 2 << 30         # bytes of one tensor storage
 MAX_ENTRIES = 100_000         # files in the archive
 MAX_NODES = 200_000           # visited while a module tree is flattened
 MAX_DEPTH = 100               # modules within modules
-MAX_DIMENSIONS = 16
 
 # storage class -> (numpy type of the stored bytes, our name)
 _STORAGES = {
@@ -98,9 +99,10 @@ class _Machine:
     ``tensor`` makes a tensor from (storage, offset, shape, strides, dtype name or None).
     """
 
-    def __init__(self, where, tensor):
+    def __init__(self, where, tensor, budget):
         self.where = where
         self.tensor = tensor
+        self.budget = budget
         self.stack = []
         self.marks = []
         self.memo = {}
@@ -112,8 +114,12 @@ class _Machine:
                 if count > MAX_OPCODES:
                     raise fail("the pickle is too long", self.where, f"over {MAX_OPCODES} steps")
                 if opcode.name == "STOP":
-                    return self.stack.pop()
+                    root = self.stack.pop()
+                    check_tree(root, self.where, _children)
+                    return root
                 if opcode.name in _LITERALS:
+                    if isinstance(argument, int) and argument.bit_length() > MAX_INTEGER_BITS:
+                        raise ValueError(f"an integer of {argument.bit_length()} bits")
                     self.stack.append(argument)
                     continue
                 step = getattr(self, "op_" + opcode.name, None)
@@ -126,7 +132,7 @@ class _Machine:
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
                 MemoryError, RecursionError) as error:
             raise fail(f"the pickle is damaged near byte {position} "
-                       f"({type(error).__name__}: {error})", self.where,
+                       f"({type(error).__name__}: {brief(str(error))})", self.where,
                        remedy="Fetch the file again, or save it again") from error
         raise fail("the pickle ends early", self.where, remedy="Fetch the file again")
 
@@ -208,7 +214,7 @@ class _Machine:
 
     def op_DICT(self, _):
         values = self.since_mark()
-        self.stack.append(dict(zip(values[::2], values[1::2], strict=True)))
+        self.stack.append(self.pairs(zip(values[::2], values[1::2], strict=True)))
 
     def op_EMPTY_SET(self, _):
         self.stack.append([])       # a set is kept as the list of what is in it
@@ -245,13 +251,21 @@ class _Machine:
         self.set_items(self.stack[-1], values)
 
     def set_items(self, target, values):
-        pairs = dict(zip(values[::2], values[1::2], strict=True))
+        pairs = self.pairs(zip(values[::2], values[1::2], strict=True))
         if isinstance(target, Record):
             target.items.update(pairs)
         elif type(target) is dict:
             target.update(pairs)
         else:
             raise TypeError("items for something that is no dictionary")
+
+    def pairs(self, pairs):
+        """A dictionary whose keys can be hashed in no time."""
+        result = {}
+        for key, value in pairs:
+            check_key(key)
+            result[key] = value
+        return result
 
     # classes, functions, objects --------------------------------------
     def op_GLOBAL(self, argument):
@@ -305,6 +319,7 @@ class _Machine:
         parts = state if isinstance(state, tuple) else (state,)
         for part in parts:
             if isinstance(part, dict):
+                self.budget.spend_values(len(part))
                 target.attributes.update(part)
 
     # storages ---------------------------------------------------------
@@ -313,9 +328,20 @@ class _Machine:
 
     def storage(self, identity):
         if (not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage"
-                or not isinstance(identity[1], Global) or not isinstance(identity[4], int)):
+                or not isinstance(identity[1], Global) or not isinstance(identity[2], (str, int))
+                or not isinstance(identity[4], int)):
             raise TypeError("a reference that is not a tensor storage")
         return Storage(identity[1].name, str(identity[2]), identity[4])
+
+
+def _children(value):
+    """For check_tree(): what is within a value of the machine."""
+    kind = type(value)
+    if kind is Record:
+        return [value.cls, value.args, value.attributes, value.items, value.entries]
+    if kind is dict:
+        return [*value, *value.values()]
+    return value if kind in (list, tuple) else ()
 
 
 _LITERALS = frozenset("""
@@ -345,18 +371,29 @@ def _typed_tensor(machine, function, _cls, args, _state):
 
 
 def _dictionary(machine, pairs=(), *_):
-    return {key: value for key, value in pairs} if isinstance(pairs, (list, tuple)) else {}
+    if not isinstance(pairs, (list, tuple)):
+        return {}
+    machine.budget.spend_values(len(pairs))
+    return machine.pairs(pairs)
 
 
 def _sequence(machine, values=(), *_):
+    if not isinstance(values, (list, tuple)):
+        raise TypeError("a sequence made of something else")
+    machine.budget.spend_values(len(values))
     return tuple(values)
 
 
 def _bytes(machine, text, encoding="latin1", *_):
-    return text.encode("latin1") if encoding == "latin1" else text
+    if not isinstance(text, str) or encoding != "latin1":
+        return text
+    machine.budget.spend_bytes(len(text))
+    return text.encode("latin1")
 
 
 def _device(machine, *parts):
+    if len(parts) > 2 or not all(isinstance(part, (str, int)) for part in parts):
+        raise TypeError("a device that is none")
     return ":".join(str(part) for part in parts)
 
 
@@ -389,6 +426,8 @@ class TorchArchive:
 
     def __init__(self, path):
         self.path = Path(path)
+        self.budget = Budget(self.path, self.path.stat().st_size)
+        self.storages = {}          # bytes of those that were read, by entry
         try:
             self.zip = zipfile.ZipFile(self.path)
             entries = self.zip.infolist()
@@ -428,7 +467,9 @@ class TorchArchive:
             if info.file_size > limit:
                 raise fail(f"'{name}' in the archive is too large", self.path,
                            f"{info.file_size} bytes", f"at most {limit}")
-            data = self.zip.read(info)
+            # the size in the directory may be a lie, and limits nothing
+            with self.zip.open(info) as stream:
+                data = stream.read(info.file_size + 1)
         except KeyError:
             raise fail(f"'{name}' is missing in the archive", self.path,
                        remedy="The file is incomplete; fetch it again") from None
@@ -446,7 +487,8 @@ class TorchArchive:
             return self.tensor(folders, storage, offset, shape, strides, dtype)
 
         data = self.entry(self.root + name, MAX_PICKLE)
-        return _Machine(f"{self.path} ({name})", tensor).run(data)
+        self.budget.spend_bytes(len(data))
+        return _Machine(f"{self.path} ({name})", tensor, self.budget).run(data)
 
     def load_constants(self):
         """The constants of a TorchScript archive."""
@@ -456,19 +498,16 @@ class TorchArchive:
         """A checked reference to a tensor; its bytes are read when it is used."""
         if not isinstance(storage, Storage):
             raise TypeError("a tensor without a storage")
+        if not isinstance(shape, (list, tuple)) or not isinstance(strides, (list, tuple)) or \
+                len(shape) > MAX_DIMENSIONS or len(strides) != len(shape):
+            raise TypeError("a tensor without a shape")
         shape, strides = tuple(shape), tuple(strides)
-        if not all(type(n) is int and n >= 0 for n in (offset, storage.n, *shape, *strides)) \
-                or len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
-            raise ValueError(f"a tensor of shape {shape}, strides {strides}, offset {offset}")
+        if not all(type(n) is int and n >= 0 for n in (offset, storage.n, *shape, *strides)):
+            raise ValueError("a tensor of an impossible shape")
         code, kind = _STORAGES.get(storage.kind, (None, storage.kind))
         if dtype is not None:
             code, kind = _DTYPES.get(dtype), _DTYPE_NAMES.get(dtype, dtype)
-        n_elements = 1
-        for n in shape:
-            n_elements *= n
-        if n_elements > MAX_ELEMENTS:
-            raise fail(f"a tensor of shape {list(shape)} is too large", self.path,
-                       f"{n_elements} elements", f"at most {MAX_ELEMENTS}")
+        n_elements = count_elements(shape, "a tensor", self.path)
 
         def load():
             if code is None:
@@ -481,6 +520,12 @@ class TorchArchive:
                 raise fail(f"a tensor of shape {list(shape)} reaches beyond its storage "
                            f"'{storage.key}'", self.path, f"{len(data)} bytes",
                            f"{(last + 1) * item.itemsize}", "Fetch the file again")
+            if n_elements * item.itemsize > len(data):
+                raise fail(f"a tensor of shape {list(shape)} is larger than its storage "
+                           f"'{storage.key}'", self.path, f"{len(data)} bytes",
+                           remedy="No model file needs that; it is not read")
+            # read, copied, widened
+            self.budget.spend_bytes(n_elements * 8)
             if not n_elements:
                 values = np.empty(shape, item)
             else:
@@ -496,7 +541,11 @@ class TorchArchive:
         for folder in folders:
             name = f"{self.root}{folder}/{key}"
             if name in self.names:
-                return self.entry(name, MAX_STORAGE)
+                if name not in self.storages:
+                    data = self.entry(name, min(MAX_STORAGE, max(self.budget.bytes, 0)))
+                    self.budget.spend_bytes(len(data))
+                    self.storages[name] = data
+                return self.storages[name]
         raise fail(f"the bytes of storage '{key}' are missing in the archive", self.path,
                    expected=f"{self.root}{folders[0]}/{key}",
                    remedy="The file is incomplete; fetch it again")
