@@ -489,6 +489,7 @@ static void checkChangedMembers(const Golden& g, const string& tensor) {
             for (int i = 0; i < g.size(); i++)
                 single->addAtom(i, g.numbers[i], g.region.empty() ? 0 : g.region[i]);
             single->setUsesPeriodicBoundaryConditions(g.periodic);
+            single->setCheckElectrons(false);
             chooseMethods(*single, g);
             alone.system.removeForce(0);
             alone.system.addForce(single);
