@@ -110,16 +110,16 @@ def test_charge_and_coulomb(peptide, solution):
 
     modeller, mm = solution
     potential = MLPotential("mlff", modelPath=AIMNET2)
-    ours = createMixedSystem(modeller.topology, mm, range(22), AIMNET2, charge=1,
+    ours = createMixedSystem(modeller.topology, mm, range(22), AIMNET2, charge=2,
                              checkCharge=False)
     expected = energyOf(ours, modeller.positions)
     for coulomb in (None, "simple"):
-        theirs = potential.createMixedSystem(modeller.topology, mm, range(22), charge=1,
+        theirs = potential.createMixedSystem(modeller.topology, mm, range(22), charge=2,
                                              coulomb=coulomb, checkCharge=False)
         assert energyOf(theirs, modeller.positions) == pytest.approx(expected, abs=1e-6)
     for interpolate in (False, True):
-        with pytest.raises(ValueError, match="is 1 e, but the force field's charges"):
-            potential.createMixedSystem(modeller.topology, mm, range(22), charge=1,
+        with pytest.raises(ValueError, match="is 2 e, but the force field's charges"):
+            potential.createMixedSystem(modeller.topology, mm, range(22), charge=2,
                                         interpolate=interpolate)
     with pytest.raises(ValueError, match="coulomb='pme' in a mixed System"):
         potential.createMixedSystem(modeller.topology, mm, range(22), coulomb="pme")
