@@ -9,9 +9,10 @@ OpenMM does without an MLFFForce, there must be
   - no wait, but one for what was queued before the last step: a whole step is queued behind it;
 and in the whole run no call that the driver refused and no page-locked memory left behind.
 An atom may take so many bytes. No array reaches a kernel under two names that SAME_ARRAY does not
-know, and no stores to shared memory are missing on newer devices (shared_stores.py). The kernels' PTX goes through ptxas: none may spill registers, and
-those of HOT must be among them: else this would be said of nothing. Kernels on tensor cores are
-compiled besides (tensor_kernels.py), whatever tiles the Systems take.
+know, and no stores to shared memory are missing on newer devices (shared_stores.py). The kernels'
+PTX goes through ptxas: none may spill registers, and those of HOT must be among them: else this would
+be said of nothing. Kernels on tensor cores are compiled besides (tensor_kernels.py), whatever tiles
+the Systems take.
 
 With --suite, runs that test program instead, with wrong numbers throughout: every kernel that it
 needs, and it needs those of all small models, must compile, and the driver must not refuse a call.
@@ -24,6 +25,7 @@ import collections
 import concurrent.futures
 import glob
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -342,11 +344,21 @@ def check_same_arrays(lines):
     found = collections.defaultdict(set)
     for words in lines:
         if words[0] == "same" and words[1].startswith("mlff"):
-            found[words[1]].update(words[2:])
-    return [f"{kernel}: arguments {' '.join(sorted(places, key=int))} are the same array: they must "
-            "be in SAME_ARRAY, and without RESTRICT if one of them is written"
-            for kernel, places in sorted(found.items())
-            if len(places) > sum(len(names.split()) for names in SAME_ARRAY.get(kernel, []))]
+            found[words[1]].add(tuple(sorted(map(int, words[2:]))))
+    return [f"{kernel}: arguments {pairs} are the same array: they must be in SAME_ARRAY, and "
+            "without RESTRICT if one of them is written"
+            for kernel, pairs in sorted(found.items())
+            if largest_group(pairs) > max((len(names.split()) for names in
+                                           SAME_ARRAY.get(kernel, [])), default=0)]
+
+
+def largest_group(pairs):
+    """Of how many places all pairs are there. Variants of a kernel have an array at other places, so
+    that (6, 7) and (7, 8) without (6, 8) are two groups of two."""
+    places = sorted({place for pair in pairs for place in pair})
+    return max(size for size in range(2, len(places)+1)
+               if any(set(itertools.combinations(group, 2)) <= pairs
+                      for group in itertools.combinations(places, size)))
 
 
 def check_shared_stores(options):

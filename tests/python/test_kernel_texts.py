@@ -181,6 +181,12 @@ def test_restrict_where_nothing_writes(judged):
     assert not judged[0], "\n".join(judged[0])
 
 
+def test_local_memory_is_handed_on_as_local_arg(judged):
+    """CUDA's LOCAL is __shared__, which no parameter may have; OpenCL takes both."""
+    wrong = [(f.name, p) for f in judged[1] for p in f.parameters if re.search(r"\bLOCAL\b", p)]
+    assert not wrong
+
+
 def test_every_kernel_is_read(judged):
     written = set()
     for path in TEXTS:

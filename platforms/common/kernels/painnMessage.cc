@@ -168,8 +168,8 @@ DEVICE void painnStage(int i, int first, int count, int capacity,
 #else
 #define FORWARD_THREADS 512
 #endif
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
-#define REVERSE_THREADS 256   /* with 384, its compiler spills */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+#define REVERSE_THREADS 256   /* with 384, the compiler for these spills */
 #else
 #define REVERSE_THREADS 384
 #endif

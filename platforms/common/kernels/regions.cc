@@ -75,7 +75,7 @@ DEVICE exact4 moved(exact4 p, exact4 move) {
 }
 
 /* The largest distance of rows first to last-1 from the first: every thread gets it. */
-DEVICE exact radiusOf(int first, int last, GLOBAL const exact4* position, LOCAL exact* values) {
+DEVICE exact radiusOf(int first, int last, GLOBAL const exact4* position, LOCAL_ARG exact* values) {
     exact4 origin = position[first];
     exact largest = 0;
     for (int i = first+LOCAL_ID; i < last; i += LOCAL_SIZE) {
@@ -95,7 +95,7 @@ DEVICE exact radiusOf(int first, int last, GLOBAL const exact4* position, LOCAL 
 }
 
 /* Of one row per thread (-1: none) that of the smallest value, the first of equals. */
-DEVICE int nearestRow(exact value, int row, LOCAL exact* values, LOCAL int* rows) {
+DEVICE int nearestRow(exact value, int row, LOCAL_ARG exact* values, LOCAL_ARG int* rows) {
     values[LOCAL_ID] = value;
     rows[LOCAL_ID] = row;
     for (int width = PLACE_BLOCK/2; width > 0; width /= 2) {
