@@ -172,12 +172,14 @@ WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 def test_table(command, tmp_path):
     (tmp_path/"w.xyz").write_text(WATER)
     status, out, err = command("evaluate", SMALL, "w.xyz", "--hessian")
-    assert (status, err) == (0, "")
+    assert status == 0
+    # the molecule is none of this model's minima
+    assert len(err.splitlines()) == 1 and "not those of a minimum" in err
     result = json.loads(command("evaluate", SMALL, "w.xyz", "--json", "-")[1])[0]
     for name, energy in result["components"].items():
         assert f"{name.replace('_', ' '):20}{energy:20.9f} eV" in out
     for charge, line in zip(result["charges"], [x for x in out.splitlines() if x[:5].strip()
-                                                in ("1", "2", "3")], strict=True):
+                                                in ("0", "1", "2")], strict=True):
         assert line.endswith(f"{charge:14.6f}")
     assert "wavenumbers (1/cm)" in out.splitlines()[-1]
 
@@ -310,6 +312,7 @@ def contextOf(force, box=None):
 def test_what_a_context_tells():
     force = MLFFForce(SMALL)
     force.setRegionParameters(0, 1)
+    force.setCheckElectrons(False)  # a radical cation
     force.setEnergyFactor(0.5)
     context = contextOf(force)
     charges = force.getAtomCharges(context)
@@ -351,7 +354,7 @@ def test_coulomb_methods():
                            (MLFFForce.PME, MLFFForce.PME), (None, MLFFForce.Default)):
         force.setCoulombMethod(name)
         assert force.getCoulombMethod() == constant
-    for bad in (6, -1, "wolf", True, 1.0):
+    for bad in (6, -1, "wolf", True, 1.5):
         with pytest.raises(ValueError, match="the Coulomb method is .*expected one of 'default'"):
             force.setCoulombMethod(bad)
 
@@ -491,5 +494,5 @@ def test_mixed_system(acetate):
     assert method == MLFFForce.DSF and abs(energy - expected) > 1
     with pytest.raises(openmm.OpenMMException, match="periodic"):
         network(createMixedSystem(modeller.topology, system, range(7), SMALL, -1, coulomb="pme"))
-    with pytest.raises(ValueError, match="coulomb have no effect with an MLFFForce"):
+    with pytest.raises(ValueError, match="have no effect with an MLFFForce"):
         createMixedSystem(modeller.topology, system, range(7), force, coulomb="dsf")

@@ -51,6 +51,7 @@ METHODS = {
     "setMatrixPrecision": {"precision": ("choice", MLFFForce.TF32)},
     "setUseDeviceGraph": {"use": ("bool", False)},
     "setCheckGeometry": {"check": ("bool", False)},
+    "setCheckElectrons": {"check": ("bool", False)},
 }
 CASES = [(method, argument) for method, arguments in METHODS.items() for argument in arguments]
 

@@ -29,7 +29,6 @@ _SKIPPED = 1 << 28      # characters of a longer line that are looked through fo
 
 # Positions and lattice vectors beyond are a mistake: nothing of a molecule is left in them.
 _FARTHEST = 1e6         # angstrom
-_SHORTEST_VECTOR = 0.1  # angstrom
 
 
 @dataclass
@@ -317,8 +316,6 @@ def _wrongLattice(values):
     lengths = np.linalg.norm(vectors, axis=1)
     if not abs(np.linalg.det(vectors)) > 1e-6*np.prod(lengths):
         return "the three vectors span no volume"
-    if lengths.min() < _SHORTEST_VECTOR:
-        return f"a vector is shorter than {_SHORTEST_VECTOR:g} angstrom"
     return ""
 
 

@@ -61,7 +61,9 @@ class MixedSystems:
         from openmmmlff import MLFFForce, createMixedSystem
         ligand = range(self.n_water, self.n_atoms)
         mixed = createMixedSystem(self.topology, self.system, ligand, model.path)
+        MLFFForce.cast(mixed.getForces()[-1]).setCheckGeometry(False)  # weights may be random
         alone, force = openmm.System(), MLFFForce(model.path)
+        force.setCheckGeometry(False)
         for number in self.numbers.tolist():
             mass = Element.getByAtomicNumber(number).mass
             force.addAtom(alone.addParticle(mass), number)
