@@ -148,7 +148,7 @@ def test_charge_and_coulomb_reach_the_force(command, tmp_path):
     (tmp_path/"f.xyz").write_text(BENT)
     frame, = readFrames(tmp_path/"f.xyz")
     for options, evaluator in (
-            (["--charge", -1], Evaluator([str(AIMNET2)], charge=-1)),
+            (["--charge", -2], Evaluator([str(AIMNET2)], charge=-2)),
             (["--coulomb", "none"], Evaluator([str(AIMNET2)], coulomb="none")),
             (["--no-dispersion"], Evaluator([str(AIMNET2)], dispersion=False)), ):
         status, out, err = command("compare", AIMNET2, "f.xyz", *CPU, *options, "--json", "-")

@@ -335,7 +335,7 @@ def test_type_stub_is_complete():
     methods = {node.name: [a.arg for a in node.args.args] for node in body
                if isinstance(node, ast.FunctionDef)}
     real = {name for name in publicMembers() if callable(getattr(MLFFForce, name))}
-    assert {name for name in methods if not name.startswith("_")} == real
+    assert {name for name in methods if not name.startswith("__")} == real
     for name, names in methods.items():
         parameters = list(inspect.signature(vars(MLFFForce)[name].__func__ if isinstance(
             vars(MLFFForce)[name], (staticmethod, classmethod)) else getattr(MLFFForce, name))
