@@ -21,8 +21,8 @@ static const double ANGSTROM_PER_NM = 10.0;
 static const double KJMOL_PER_EV = 96.48533212331002;
 
 // Single precision gives energies and forces of atoms that overlap with six digits, but what is
-// small in them then has no digit left.  Beyond these, eV per atom and eV/angstrom, a question is
-// answered in double precision.
+// small in them then has no digit left.  Beyond these, eV per atom (of a model with constants per
+// element) and eV/angstrom, a question is answered in double precision.
 static const double MODEST_ENERGY = 1e3, MODEST_FORCE = 1e4;
 
 // Atoms that overlap and have less energy than this, eV per atom, are in a hole of the model: the
@@ -238,7 +238,7 @@ mlff_result HostCalcMLFFForceKernel::evaluateMember(size_t member, const mlff_gr
     if (status == MLFF_ERROR_OVERLAP)
         refuseOverlap(graph);
     const bool single = (getEnginePlatform() != mlff_reference_platform());
-    if (!inStep && single && (status == MLFF_OK ? !isModest(result) : status == MLFF_ERROR_NUMBER))
+    if (!inStep && single && (status == MLFF_OK ? !isModest(graph, result) : status == MLFF_ERROR_NUMBER))
         result = evaluateInDouble(member, graph, wanted);
     else
         check(status, err);
@@ -257,9 +257,19 @@ mlff_result HostCalcMLFFForceKernel::evaluateInDouble(size_t member, const mlff_
     return wanted;
 }
 
+// The lowest energy that the network can mean, eV: bonds, and the atoms themselves where the model
+// has no constants per element (Thomas and Fermi: -21 eV Z^(7/3) is below every atom's energy).
+static double lowestEnergy(const mlff_graph& graph, const mlff_result& mean) {
+    double lowest = DEEPEST_ENERGY*graph.n_local;
+    for (int i = 0; mean.component[MLFF_ELEMENTS] == 0 && i < graph.n_local; i++)
+        lowest -= 21*std::pow(graph.species[i], 7.0/3);
+    return lowest;
+}
+
 // Whether all numbers are such as single precision resolves.
-bool HostCalcMLFFForceKernel::isModest(const mlff_result& result) const {
-    if (std::fabs(result.component[MLFF_NETWORK]) > MODEST_ENERGY*particle.size())
+bool HostCalcMLFFForceKernel::isModest(const mlff_graph& graph, const mlff_result& result) const {
+    const double modest = std::max(MODEST_ENERGY*graph.n_local, -lowestEnergy(graph, result));
+    if (std::fabs(result.component[MLFF_NETWORK]) > modest)
         return false;
     for (size_t c = 0; result.force != nullptr && c < force.size(); c++)
         if (std::fabs(force[c]) > MODEST_FORCE)
@@ -305,15 +315,6 @@ void HostCalcMLFFForceKernel::refuseOverlap(const mlff_graph& graph) const {
                           describeMLFFOverlap(findOverlap(graph), species.data(), particle.data()) +
                           "; minimize the energy before the first step, or call "
                           "setCheckGeometry(false) to go on in spite of it");
-}
-
-// The lowest energy that the network can mean, eV: bonds, and the atoms themselves where the model
-// has no constants per element (Thomas and Fermi: -21 eV Z^(7/3) is below every atom's energy).
-static double lowestEnergy(const mlff_graph& graph, const mlff_result& mean) {
-    double lowest = DEEPEST_ENERGY*graph.n_local;
-    for (int i = 0; mean.component[MLFF_ELEMENTS] == 0 && i < graph.n_local; i++)
-        lowest -= 21*std::pow(graph.species[i], 7.0/3);
-    return lowest;
 }
 
 static uint64_t hashOf(const vector<double>& x) {

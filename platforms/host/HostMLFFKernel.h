@@ -99,7 +99,7 @@ private:
                                bool inStep);
     mlff_result evaluateInDouble(size_t member, const mlff_graph& graph, mlff_result wanted);
     double evaluateMean(const mlff_graph& graph, bool wantForces, bool inStep);
-    bool isModest(const mlff_result& result) const;
+    bool isModest(const mlff_graph& graph, const mlff_result& result) const;
     void refuseHole(const mlff_graph& graph, const mlff_result& mean);
     [[noreturn]] void refuseOverlap(const mlff_graph& graph) const;
     void addForces(std::vector<Vec3>& particles, double scale) const;

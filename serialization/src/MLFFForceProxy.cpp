@@ -39,7 +39,7 @@ using std::to_string;
  *        <EnsembleMembers> <Model .../> ... </EnsembleMembers>     (members 1, 2, ...)
  *        <Regions> <Region charge=... multiplicity=.../> ... </Regions>
  *        <Atoms> <Atom particle=... atomicNumber=... region=.../> ... </Atoms>
- *        <Bonds> <Bond particle1=... particle2=.../> ... </Bonds>
+ *        <MoleculeBonds> <MoleculeBond particle1=... particle2=.../> ... </MoleculeBonds>
  *        <EnergyParameterDerivatives> <Parameter name=.../> </EnergyParameterDerivatives>
  *        <IntendedBox> <A x=... y=... z=.../> <B .../> <C .../> </IntendedBox>    (if one is known)
  *    </Force>
@@ -47,7 +47,8 @@ using std::to_string;
  *
  * coulombMethod, evaluationMode and matrixPrecision are the numbers in MLFFForce::CoulombMethod and
  * so on.  coulombMethod and what follows it, and EnsembleMembers, may be absent: their defaults
- * hold.
+ * hold.  Bonds are not called <Bond>: programs that edit a System's XML, openmmml among them, look
+ * for bonded terms under this name.  Files with <Bonds> <Bond .../> </Bonds> are read as well.
  */
 class MLFFForceProxy : public SerializationProxy {
 public:
@@ -403,9 +404,9 @@ void MLFFForceProxy::serialize(const void* object, SerializationNode& node) cons
         atoms.createChildNode("Atom").setIntProperty("particle", atom.particle)
             .setIntProperty("atomicNumber", atom.atomicNumber)
             .setIntProperty("region", atom.region);
-    SerializationNode& bonds = node.createChildNode("Bonds");
+    SerializationNode& bonds = node.createChildNode("MoleculeBonds");
     for (const auto& bond : force.bonds)
-        bonds.createChildNode("Bond").setIntProperty("particle1", bond.particle1)
+        bonds.createChildNode("MoleculeBond").setIntProperty("particle1", bond.particle1)
             .setIntProperty("particle2", bond.particle2);
     SerializationNode& derivatives = node.createChildNode("EnergyParameterDerivatives");
     for (const string& name : force.derivatives)
@@ -444,8 +445,10 @@ void* MLFFForceProxy::deserialize(const SerializationNode& node) const {
         force->addAtom(getInt(atom, "particle", 0),
                        getInt(atom, "atomicNumber", 1, MLFF_N_ELEMENTS),
                        getInt(atom, "region", 0, force->getNumRegions()-1));
-    for (const auto& bond : node.getChildNode("Bonds").getChildren())
-        force->addBond(getInt(bond, "particle1", 0), getInt(bond, "particle2", 0));
+    for (const auto& child : node.getChildren())
+        if (child.getName() == "MoleculeBonds" || child.getName() == "Bonds")
+            for (const auto& bond : child.getChildren())
+                force->addBond(getInt(bond, "particle1", 0), getInt(bond, "particle2", 0));
     for (const auto& parameter : node.getChildNode("EnergyParameterDerivatives").getChildren())
         force->addEnergyParameterDerivative(parameter.getStringProperty("name"));
     return force.release();

@@ -2,6 +2,7 @@
 #include "MLFFTestSupport.h"
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 
 using namespace mlfftest;
 
@@ -228,6 +229,20 @@ static void testShorterXml() {
     checkSameForce(forceOf(system), forceOf(*fromXml(xml)));
 }
 
+// Bonds under the name that they had first.
+static void testFormerNameOfBonds() {
+    const Golden g = testData("painn-hcno-distilled.methanol");
+    System system;
+    addParticles(system, g);
+    system.addForce(makeSpecialForce(g));
+    string xml = toXml(system);
+    int found = 0;
+    for (size_t at; (at = xml.find("MoleculeBond")) != string::npos; found++)
+        xml.erase(at, strlen("Molecule"));
+    CHECK(found == 2+forceOf(system).getNumBonds());
+    checkSameForce(forceOf(system), forceOf(*fromXml(xml)));
+}
+
 // A model that takes its dispersion table from a second file: by path, and embedded.
 static void testModelOfTwoFiles() {
     const string path = findModel("aimnet2_wb97m_d3_member0");
@@ -372,6 +387,7 @@ int main() {
     RUN(testRegionsRoundTrip);
     RUN(testChargesRoundTrip);
     RUN(testShorterXml);
+    RUN(testFormerNameOfBonds);
     RUN(testModelOfTwoFiles);
     RUN(testDamagedModel);
     RUN(testMissingAndChangedFile);

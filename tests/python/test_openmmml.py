@@ -72,6 +72,21 @@ def test_mixed_system_equals_ours(solution):
         energyOf(ours, modeller.positions), abs=1e-6)
 
 
+def test_two_calls(solution):
+    """A water beside the peptide: each is a region, and they meet as the force field says."""
+    modeller, system = solution
+    water = next([a.index for a in r.atoms()] for r in modeller.topology.residues()
+                 if r.name == "HOH")
+    potential = MLPotential("mlff", modelPath="painn-hcno")
+    theirs = potential.createMixedSystem(modeller.topology, potential.createMixedSystem(
+        modeller.topology, system, range(22)), water)
+    ours = createMixedSystem(modeller.topology, createMixedSystem(
+        modeller.topology, system, range(22), "painn-hcno"), water, "painn-hcno")
+    assert sum(MLFFForce.isinstance(force) for force in theirs.getForces()) == 2
+    assert energyOf(theirs, modeller.positions) == pytest.approx(
+        energyOf(ours, modeller.positions), abs=1e-6)
+
+
 def test_interpolation(solution):
     modeller, system = solution
     mixed = MLPotential("mlff", modelPath="painn-hcno").createMixedSystem(
