@@ -593,6 +593,17 @@ def test_half_a_box(water, method):
     assert abs(difference) > 0.5
 
 
+def test_a_network_taken_out_leaves_its_images(water):
+    """What subtracts the images belongs to the network that was removed: mixing again is refused."""
+    system, half, _ = halfBox(water, "PME")
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    mixed.removeForce(next(i for i, force in enumerate(mixed.getForces())
+                           if MLFFForce.isinstance(force)))
+    for periodic in (True, False):
+        with pytest.raises(ValueError, match="ImagesOfRegions.*start from the force field's System"):
+            createMixedSystem(water.topology, mixed, half, "painn-hcno", periodic=periodic)
+
+
 def test_half_a_box_in_single_precision(water):
     system, half, parts = halfBox(water, "PME")
     mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)

@@ -10,7 +10,8 @@ from openmm.app import Atom, Topology
 from openmmmlff import quantities
 from openmmmlff.bonded import BondedTerms, withoutBondedTerms
 from openmmmlff.mlffforce import MLFFForce
-from openmmmlff.nonbonded import removeAllNonbonded, removeImages, removeNonbonded
+from openmmmlff.nonbonded import (IMAGES, findSubtracted, removeAllNonbonded, removeImages,
+                                  removeNonbonded)
 from openmmmlff.quantities import Bool, Float, Int
 from openmmmlff.topology import atomIndices, describe
 
@@ -41,7 +42,8 @@ def createMixedSystem(
     the cutoff. In a box of which all atoms are chosen, nothing but the network is left then. That
     is the default for all atoms of a periodic System, as it is for MLFFForce.fromTopology(). For
     a part of a System with PME, a second PME sum over the chosen atoms is subtracted in each step
-    (a CustomCVForce).
+    (the CustomCVForce 'ImagesOfRegions'). It has the charges and settings that the NonbondedForce has
+    now: change those of the force field's System and call this again, not those of the result.
 
     The chosen atoms are one region: the network sees all of them together. With an MLFFForce of
     several regions, each region is taken over on its own, and regions meet each other as the force
@@ -178,6 +180,11 @@ def checkNotDescribed(topology, system, chosen):
             raise ValueError(f"an MLFFForce of the System describes {names}{more} already; a "
                              "second network would come on top: choose other atoms, or start from "
                              "the force field's System")
+    left = findSubtracted(system, chosen)
+    if left is not None:
+        raise ValueError(f"the force '{IMAGES}' of the System subtracts the periodic images of "
+                         f"{describe(known[left])}, but the MLFFForce that it was made for is gone: "
+                         "start from the force field's System")
 
 
 def _checkWholeMolecules(topology, system, regions):

@@ -5,6 +5,9 @@ import re
 
 import openmm
 
+# Name of the force that subtracts what removeImages() takes out.
+IMAGES = "ImagesOfRegions"
+
 _EWALD = (openmm.NonbondedForce.Ewald, openmm.NonbondedForce.PME, openmm.NonbondedForce.LJPME)
 
 
@@ -60,7 +63,7 @@ def _subtractImages(system, force, regions):
     images = openmm.CustomCVForce("-(" + "+".join(names) + ")")
     for name, region in zip(names, regions):
         images.addCollectiveVariable(name, _onlyRegion(force, set(region)))
-    images.setName("ImagesOfRegions")
+    images.setName(IMAGES)
     reciprocal = force.getReciprocalSpaceForceGroup()
     images.setForceGroup(force.getForceGroup() if reciprocal < 0 else reciprocal)
     system.addForce(images)
@@ -89,6 +92,20 @@ def _onlyRegion(force, region):
         if exception in outside:
             result.setExceptionParameterOffset(i, parameter, exception, 0, 0, 0)
     return result
+
+
+def findSubtracted(system, chosen):
+    """The first of the chosen particles whose images an earlier removeImages() subtracts, or None."""
+    for force in system.getForces():
+        if not isinstance(force, openmm.CustomCVForce) or force.getName() != IMAGES:
+            continue
+        for i in range(force.getNumCollectiveVariables()):
+            region = force.getCollectiveVariable(i)
+            for p in sorted(chosen):
+                charge, _, epsilon = region.getParticleParameters(p)
+                if charge._value != 0 or epsilon._value != 0:
+                    return p
+    return None
 
 
 def _excludeFromCorrection(force, regions):
