@@ -191,7 +191,8 @@ bool MLFFBoxCheck::judgeDefault(ContextImpl& context) const {
     text << "which nobody seems to have set: " << particles << " particles do not fill it as a liquid "
             "or solid would (" << density << " per nm^3, expected " << THINNEST << " to " << DENSEST
          << "), and no other force uses it: call System::setDefaultPeriodicBoxVectors() before the "
-            "Context is created, or Context::setPeriodicBoxVectors(), or "
+            "Context is created, or Context::setPeriodicBoxVectors(), with another box; or "
+            "setIntendedBoxVectors() of this force with this one; or "
             "setUsesPeriodicBoundaryConditions(false) for a molecule in vacuum" << INSIST;
     throw OpenMMException(text.str());
 }
