@@ -6,6 +6,7 @@
  *   volume = |d| l_a l_b l_c,  width_a = |d| l_a/|u_b x u_c|,  inverse_a = (u_b x u_c)/(d l_a)
  */
 #include "mlff_box.h"
+#include "mlff_lattice.h"
 
 #include <float.h>
 #include <math.h>
@@ -105,14 +106,6 @@ bool mlff_box_is_dummy(const double (*cell)[3]) {
     return true;
 }
 
-/* Subtract from v the multiple of w that leaves it shortest; true if it became shorter. */
-static bool shorten(double v[3], const double w[3]) {
-    const double n = round(dot(v, w)/dot(w, w)), before = dot(v, v);
-    for (int x = 0; x < 3; x++)
-        v[x] -= n*w[x];
-    return n != 0 && dot(v, v) < before*(1 - 1e-12);
-}
-
 double mlff_box_shortest_repeat(const double (*cell)[3]) {
     /* in units of the longest vector: squares do not overflow */
     double c[3][3], unit = 0;
@@ -122,15 +115,7 @@ double mlff_box_shortest_repeat(const double (*cell)[3]) {
         for (int x = 0; x < 3; x++)
             c[a][x] = cell[a][x]/unit;
 
-    /* each vector by the other two, until none becomes shorter */
-    bool shorter = true;
-    for (int round = 0; round < 200 && shorter; round++) {
-        shorter = false;
-        for (int a = 0; a < 3; a++)
-            for (int k = 1; k < 3; k++)
-                if (dot(c[(a + k) % 3], c[(a + k) % 3]) > 0)
-                    shorter |= shorten(c[a], c[(a + k) % 3]);
-    }
+    mlff_lattice_reduce((const double (*)[3]) c, c);
 
     /* what is left is a sum of at most one of each */
     double shortest = INFINITY;

@@ -14,8 +14,10 @@ static bool shorten(double (*cell)[3], int a) {
     double *v = cell[a], best[3];
     for (int k = 1; k <= 2; k++) {
         const double *w = cell[(a + k) % 3];
-        const double n = round((v[0]*w[0] + v[1]*w[1] + v[2]*w[2])/
-                               (w[0]*w[0] + w[1]*w[1] + w[2]*w[2]));
+        const double square = w[0]*w[0] + w[1]*w[1] + w[2]*w[2];
+        if (!(square > 0))
+            continue;  // underflow: too short beside the other vectors
+        const double n = round((v[0]*w[0] + v[1]*w[1] + v[2]*w[2])/square);
         for (int d = 0; d < 3; d++)
             v[d] -= n*w[d];
     }
