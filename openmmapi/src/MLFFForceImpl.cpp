@@ -39,6 +39,7 @@ void MLFFForceImpl::initialize(ContextImpl& context) {
     checkForce(context.getSystem());
     coulombMethod = resolveCoulomb();
     boxCheck.initialize(context.getSystem(), owner);
+    imageCheck.initialize(context.getSystem(), owner);
     kernel = context.getPlatform().createKernel(CalcMLFFForceKernel::Name(), context);
     kernel.getAs<CalcMLFFForceKernel>().initialize(context.getSystem(), owner);
     readAtoms();
@@ -66,6 +67,7 @@ CalcMLFFForceKernel& MLFFForceImpl::getKernel() {
 void MLFFForceImpl::validate(const System& system) const {
     checkForce(system);
     resolveCoulomb();
+    MLFFImageCheck().initialize(system, owner);
 }
 
 void MLFFForceImpl::updateContextState(ContextImpl& context, bool&) {
@@ -76,6 +78,7 @@ void MLFFForceImpl::updateContextState(ContextImpl& context, bool&) {
 // the count. Everything else is a question: of a user, a minimizer, a Monte Carlo move.
 double MLFFForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces,
                                           bool includeEnergy, int groups) {
+    imageCheck.judge(context.getSystem());  // in every group: that of the NonbondedForce, too
     if ((groups & (1 << forceGroup)) == 0)
         return 0.0;
     const bool inStep = includeForces && context.getStepCount() == begunStep;
@@ -107,6 +110,7 @@ void MLFFForceImpl::updateParametersInContext(ContextImpl& context) {
     checkUnchanged();
     checkForce(context.getSystem());
     boxCheck.initialize(context.getSystem(), owner);
+    imageCheck.initialize(context.getSystem(), owner);
     getKernel().copyParametersToContext(context, owner);
     readAtoms();
     context.systemChanged();

@@ -638,6 +638,200 @@ def test_regions_with_images(water):
     assert forces == pytest.approx(expectedForces, abs=1e-6)
 
 
+# What of the NonbondedForce has an effect on its copies: a change, and what the message says of it.
+# Particle 0 is among the chosen ones.
+CHANGES = {
+    "charge": (lambda f: f.setParticleParameters(0, -0.4, 0.315, 0.6), "charge of particle 0 in e"),
+    "charge to zero": (lambda f: f.setParticleParameters(0, 0, 0.315, 0.6), "charge of particle 0"),
+    "sigma": (lambda f: f.setParticleParameters(0, *moved(f, 0, 1)), "sigma of particle 0 in nm"),
+    "epsilon": (lambda f: f.setParticleParameters(0, *moved(f, 0, 2)), "epsilon of particle 0"),
+    "offset": (lambda f: addOffset(f), "parameter offsets"),
+    "method": (lambda f: f.setNonbondedMethod(openmm.NonbondedForce.LJPME), "nonbonded method"),
+    "cutoff": (lambda f: f.setCutoffDistance(0.55), r"cutoff distance in nm is 0\.55, in the copy 0\.6"),
+    "switching": (lambda f: f.setUseSwitchingFunction(False), "use of a switching function is 0"),
+    "switching distance": (lambda f: f.setSwitchingDistance(0.4), "switching distance in nm is 0.4"),
+    "tolerance": (lambda f: f.setEwaldErrorTolerance(1e-3), "Ewald error tolerance"),
+    "PME": (lambda f: f.setPMEParameters(3, 20, 21, 22), "PME parameter alpha"),
+    "PME grid": (lambda f: f.setPMEParameters(0, 20, 21, 22), "PME grid size along x"),
+    "LJPME": (lambda f: f.setLJPMEParameters(3, 20, 21, 22), "LJPME parameter alpha"),
+    "correction": (lambda f: f.setUseDispersionCorrection(not f.getUseDispersionCorrection()),
+                   "use of a dispersion correction"),
+    "direct space": (lambda f: f.setIncludeDirectSpace(False), "inclusion of the direct space"),
+    "exceptions": (lambda f: f.setExceptionsUsePeriodicBoundaryConditions(False),
+                   "periodic boundary conditions for exceptions"),
+}
+
+
+def moved(force, particle, k):
+    """A particle's parameters, the one of index k twice as large."""
+    values = [one._value for one in force.getParticleParameters(particle)]
+    values[k] = 2*values[k] + 0.1
+    return values
+
+
+def addOffset(force):
+    force.addGlobalParameter("lambda", 1)
+    force.addParticleParameterOffset("lambda", 0, 0.1, 0, 0)
+
+
+def nonbondedOf(system):
+    return next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
+
+
+def contextOf(system, positions, platform="Reference"):
+    context = openmm.Context(system, openmm.VerletIntegrator(0.0001),
+                             openmm.Platform.getPlatformByName(platform))
+    context.setPositions(positions)
+    return context
+
+
+REFUSED = "'ImagesOfRegions' no longer fits the System: .*{}.*call createMixedSystem\\(\\) for that"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_nonbonded_force_does_not_fit_its_images(water, change):
+    """What is subtracted was made of the force as it was: no Context, until it is as it was."""
+    system, half, _ = halfBox(water, "PME")
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    whole = copy.deepcopy(mixed)
+    act, words = CHANGES[change]
+    context = contextOf(mixed, water.positions)
+    act(nonbondedOf(mixed))
+    refused = REFUSED.format(words)
+    with pytest.raises(openmm.OpenMMException, match=refused):
+        contextOf(mixed, water.positions)
+    with pytest.raises(openmm.OpenMMException, match=refused):
+        context.reinitialize()
+    with pytest.raises(openmm.OpenMMException, match=refused):
+        mixed.getForces()[-1].validate(mixed)
+    loaded = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(mixed))
+    with pytest.raises(openmm.OpenMMException, match=refused):
+        contextOf(loaded, water.positions)
+    contextOf(whole, water.positions).getState(energy=True)
+
+
+@pytest.mark.parametrize("method", ["CutoffPeriodic", "PME"])
+def test_a_plain_cutoff_has_images_too(water, method):
+    """Copies without any energy, so that a change to PME or to a correction is noticed."""
+    system, half, _ = halfBox(water, "CutoffPeriodic")
+    nonbondedOf(system).setUseDispersionCorrection(False)
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    images = next(f for f in mixed.getForces() if f.getName() == "ImagesOfRegions")
+    images.setForceGroup(5)
+    assert energyOf(mixed, water.positions, groups={5}) == 0
+    if method == "PME":
+        nonbondedOf(mixed).setNonbondedMethod(openmm.NonbondedForce.PME)
+    else:
+        nonbondedOf(mixed).setUseDispersionCorrection(True)
+    with pytest.raises(openmm.OpenMMException, match=REFUSED.format("")):
+        contextOf(mixed, water.positions)
+
+
+@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+def test_a_context_notices_changed_parameters(water, platform):
+    """updateParametersInContext() of the NonbondedForce: the next evaluation refuses, in each group."""
+    system, half, _ = halfBox(water, "PME")
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    mixed.getForces()[-1].setForceGroup(1)
+    context = contextOf(mixed, water.positions, platform)
+    before = context.getState(energy=True).getPotentialEnergy()._value
+    force = nonbondedOf(mixed)
+    kept = force.getParticleParameters(0)
+    for k, words in enumerate(("charge", "sigma", "epsilon")):
+        force.setParticleParameters(0, *moved(force, 0, k))
+        force.updateParametersInContext(context)
+        for groups in (-1, {0}, {1}):
+            with pytest.raises(openmm.OpenMMException, match=REFUSED.format(words)):
+                context.getState(energy=True, groups=groups)
+        with pytest.raises(openmm.OpenMMException, match=REFUSED.format(words)):
+            context.getIntegrator().step(1)
+        force.setParticleParameters(0, *kept)
+        force.updateParametersInContext(context)
+        after = context.getState(energy=True).getPotentialEnergy()._value
+        assert after == pytest.approx(before, rel=1e-6)
+
+
+def test_offsets_of_a_context_are_watched(water):
+    """An offset's size can change in a Context; the parameter itself reaches the copies."""
+    system, half, parts = halfBox(water, "PME")
+    addOffset(nonbondedOf(system))
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    context = contextOf(mixed, water.positions)
+    found = context.getState(energy=True).getPotentialEnergy()._value
+    assert found == pytest.approx(parts("Reference")[0], abs=1e-6)
+    context.setParameter("lambda", 0.5)
+    nonbondedOf(system).setGlobalParameterDefaultValue(0, 0.5)
+    found = context.getState(energy=True).getPotentialEnergy()._value
+    assert found == pytest.approx(parts("Reference")[0], abs=1e-6)
+    force = nonbondedOf(mixed)
+    force.setParticleParameterOffset(0, "lambda", 0, 0.2, 0, 0)
+    force.updateParametersInContext(context)
+    with pytest.raises(openmm.OpenMMException, match=REFUSED.format("charge offset by 'lambda'")):
+        context.getState(energy=True)
+
+
+def test_what_may_change_after_mixing(water):
+    """Atoms outside of the region, exceptions, groups: as if changed before, in old and new Contexts."""
+    system, half, parts = halfBox(water, "PME")
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    context = contextOf(mixed, water.positions)
+    other = next(p for p in range(system.getNumParticles()) if p not in set(half))
+    for one in (system, mixed):
+        nonbondedOf(one).setParticleParameters(other, -0.2, 0.4, 0.3)
+    nonbondedOf(mixed).updateParametersInContext(context)
+    found = context.getState(energy=True).getPotentialEnergy()._value
+    assert found == pytest.approx(parts("Reference")[0], abs=1e-6)
+    for one in (system, mixed):
+        force = nonbondedOf(one)
+        index = next(i for i in range(force.getNumExceptions())
+                     if set(force.getExceptionParameters(i)[:2]) == {other, other + 1})
+        force.setExceptionParameters(index, other, other + 1, 0.1, 0.2, 0.1)
+    force.setForceGroup(3)
+    force.setReactionFieldDielectric(1)
+    assert energyOf(mixed, water.positions) == pytest.approx(parts("Reference")[0], abs=1e-6)
+
+
+def test_regions_no_longer_fit_their_images(water):
+    """Atoms that change their region, regions that are added, two forces: whose region is named."""
+    system, half, _ = halfBox(water, "PME")
+    one, two = sorted(half)[:30], sorted(half)[30:]
+    force = twoRegions(water.topology, [one, two])
+    force.setUsesPeriodicBoundaryConditions(True)
+    mixed = createMixedSystem(water.topology, system, half, force)
+    network = mixed.getForces()[-1]
+    context = contextOf(mixed, water.positions)
+    first = network.getAtomParameters(0)
+    network.setAtomParameters(0, first[0], first[1], 1 - first[2])
+    with pytest.raises(openmm.OpenMMException, match="no longer fits the System|joins particle"):
+        network.updateParametersInContext(context)
+    network.setAtomParameters(0, *first)
+    network.addRegion()
+    with pytest.raises(openmm.OpenMMException, match="made for 2 regions, but the MLFFForce .* has 3"):
+        contextOf(mixed, water.positions)
+
+    mixed = createMixedSystem(water.topology, system, one, "painn-hcno", periodic=True)
+    mixed = createMixedSystem(water.topology, mixed, two, "painn-hcno", periodic=True)
+    for particle in (one[0], two[0]):
+        changed = copy.deepcopy(mixed)
+        nonbondedOf(changed).setParticleParameters(particle, 0, 1, 0)
+        with pytest.raises(openmm.OpenMMException,
+                           match=REFUSED.format(f"charge of particle {particle} ")):
+            contextOf(changed, water.positions)
+
+
+def test_a_nonbonded_force_that_is_gone(water):
+    """A Context keeps working without it, as with any force; a new one has nothing to subtract from."""
+    system, half, parts = halfBox(water, "PME")
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    context = contextOf(mixed, water.positions)
+    mixed.removeForce(next(i for i, f in enumerate(mixed.getForces())
+                           if isinstance(f, openmm.NonbondedForce)))
+    assert context.getState(energy=True).getPotentialEnergy()._value == \
+        pytest.approx(parts("Reference")[0], abs=1e-6)
+    with pytest.raises(openmm.OpenMMException, match=REFUSED.format("has no NonbondedForce")):
+        contextOf(mixed, water.positions)
+
+
 def test_a_molecule_in_vacuum_keeps_its_images(solution):
     """Without periodic images of the network, as published: images act by the force field."""
     system = amber(solution.topology, nonbondedMethod=app.PME,

@@ -45,6 +45,7 @@ METHODS = {
     "setGlobalParameterDefaultValue": {"index": INDEX, "defaultValue": ("number", 3)},
     "getEnergyParameterDerivativeName": {"index": INDEX},
     "setEnergyFactor": {"factor": ("number", 3)},
+    "setForceGroup": {"group": ("int", 3)},
     "setModelStorage": {"storage": ("choice", MLFFForce.Path)},
     "setEvaluationMode": {"mode": ("choice", MLFFForce.Sparse)},
     "setDenseThreshold": {"numAtoms": ("int", 7)},
@@ -54,6 +55,9 @@ METHODS = {
     "setCheckElectrons": {"check": ("bool", False)},
 }
 CASES = [(method, argument) for method, arguments in METHODS.items() for argument in arguments]
+
+CHARGES = DATA/"aimnet2"/"published-4x4.safetensors"
+SPIN = DATA/"aimnet2"/"open-shell-3x5.safetensors"
 
 INTEGERS = (int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
             np.intp, np.array)
@@ -69,7 +73,7 @@ UNITS = {  # in what else a value may be given: the unit, and how many of it mak
     "choice": (unit.dimensionless, 1),
 }
 WRONG = {
-    "charge": (unit.nanometer, unit.dimensionless, unit.kelvin, unit.coulomb/unit.second),
+    "charge": (unit.nanometer, unit.kelvin, unit.coulomb/unit.second),
     "length": (unit.kelvin, unit.kilocalorie_per_mole, unit.angstrom**-1, unit.dimensionless),
     "inverse length": (unit.angstrom, unit.picosecond**-1, unit.dimensionless),
     "number": (unit.kilojoule_per_mole, unit.kelvin, unit.nanometer, unit.degree),
@@ -82,7 +86,7 @@ WRONG = {
 @pytest.fixture(scope="module")
 def template():
     """A force with one of everything that an index can mean."""
-    force = MLFFForce(DATA/"aimnet2"/"published-4x4.safetensors")
+    force = MLFFForce(CHARGES)
     force.setModelStorage(MLFFForce.Path)
     force.addAtom(5, 6)
     force.addBond(0, 1)
@@ -151,6 +155,18 @@ def test_other_units_convert(template, method, argument):
     assert read.value_in_unit(units[what]) == pytest.approx(good, rel=1e-6)
 
 
+@pytest.mark.parametrize("method, argument", [
+    case for case in CASES if METHODS[case[0]][case[1]][0] in ("charge", "int", "number", "choice")])
+def test_quantities_without_a_dimension(template, method, argument):
+    """Pure numbers: whole ones, factors, and how many proton charges; a ratio of lengths is one, too."""
+    good = METHODS[method][argument][1]
+    expected = outcome(template, method, argument, good)
+    for value in (unit.Quantity(good, unit.dimensionless), good*unit.nanometer/unit.nanometer,
+                  unit.Quantity(np.float64(good), unit.dimensionless),
+                  unit.Quantity(good/10, unit.nanometer/unit.angstrom)):
+        assert outcome(template, method, argument, value) == expected
+
+
 @pytest.mark.parametrize("method, argument", CASES)
 def test_what_has_no_meaning_is_refused(template, method, argument):
     what, good = METHODS[method][argument]
@@ -200,7 +216,8 @@ def test_as_openmm_does():
     for kind in INTEGERS + FLOATS:
         if kind is not fractions.Fraction:
             assert openmm.HarmonicBondForce().addBond(kind(0), kind(1), 0.1, 1) == 0
-    for value in (12*unit.kelvin, "1", None):
+    openmm.NonbondedForce().setEwaldErrorTolerance(unit.Quantity(1e-4, unit.dimensionless))
+    for value in (12*unit.kelvin, "1", None, unit.Quantity(1, unit.dimensionless)):
         with pytest.raises((TypeError, ValueError)):
             openmm.NonbondedForce().setCutoffDistance(value)
 
@@ -239,16 +256,18 @@ def methanol():
 
 @pytest.mark.parametrize("charge", [
     -1, -1.0, np.int64(-1), np.float32(-1), np.array(-1), -1*unit.elementary_charge,
-    -1.602176634e-19*unit.coulomb, fractions.Fraction(-1), decimal.Decimal(-1)])
+    -1.602176634e-19*unit.coulomb, fractions.Fraction(-1), decimal.Decimal(-1),
+    unit.Quantity(-1, unit.dimensionless)])
 def test_charge_of_a_topology(methanol, charge):
-    force = MLFFForce.fromTopology("painn-hcno", methanol, charge=charge, multiplicity=np.int8(2))
-    found, multiplicity = force.getRegionParameters(0)
-    assert found._value == pytest.approx(-1, rel=1e-6) and multiplicity == 2
+    for two in (np.int8(2), unit.Quantity(2, unit.dimensionless)):
+        force = MLFFForce.fromTopology(SPIN, methanol, charge=charge, multiplicity=two)
+        found, multiplicity = force.getRegionParameters(0)
+        assert found._value == pytest.approx(-1, rel=1e-6) and multiplicity == 2
 
 
 @pytest.mark.parametrize("arguments", [
     {"charge": -1*unit.nanometer}, {"charge": "1"}, {"charge": None}, {"charge": 1j},
-    {"charge": -1*unit.dimensionless}, {"charge": np.array([1.0])}, {"multiplicity": 1.5},
+    {"charge": np.array([1.0])}, {"multiplicity": 2*unit.elementary_charge}, {"multiplicity": 1.5},
     {"multiplicity": "1"}, {"multiplicity": 1*unit.kelvin}, {"multiplicity": None},
     {"periodic": "no"}, {"periodic": 0}, {"coulomb": 2.5}, {"coulomb": 3*unit.nanometer},
     {"coulomb": True}, {"coulomb": "cutoff"}, {"atoms": [0.5]}, {"atoms": ["0"]},
@@ -267,7 +286,7 @@ def test_atoms_of_a_topology_of_every_type(methanol):
     for atoms in (np.arange(2), np.arange(2, dtype=np.uint8), np.arange(2.0)):
         assert MLFFForce.fromTopology("painn-hcno", methanol, atoms).getNumAtoms() == 2
     for method in (5, np.int64(5), 5.0, "pme", "PME", np.str_("pme")):
-        force = MLFFForce.fromTopology("painn-hcno", methanol, coulomb=method)
+        force = MLFFForce.fromTopology(CHARGES, methanol, coulomb=method)
         assert force.getCoulombMethod() == MLFFForce.PME
     assert not MLFFForce.fromTopology("painn-hcno", methanol,
                                       periodic=np.False_).usesPeriodicBoundaryConditions()
@@ -282,13 +301,13 @@ def acetate():
 
 @pytest.mark.parametrize("arguments", [
     {"charge": -1*unit.nanometer}, {"charge": "-1"}, {"multiplicity": 1.5},
-    {"forceGroup": 1*unit.kelvin}, {"forceGroup": "1"}, {"forceGroup": 0.5},
+    {"multiplicity": 1*unit.elementary_charge}, {"forceGroup": 1*unit.kelvin}, {"forceGroup": "1"}, {"forceGroup": 0.5},
     {"removeConstraints": "no"}, {"checkCharge": "no"}, {"coulomb": "cutoff"}])
 def test_what_a_mixed_system_refuses(acetate, arguments):
     topology, system = acetate
     with pytest.raises((TypeError, ValueError)):
         createMixedSystem(topology, system, range(topology.getNumAtoms()),
-                          DATA/"aimnet2"/"published-4x4.safetensors",
+                          CHARGES,
                           **{"charge": -1, **arguments})
 
 
@@ -303,7 +322,7 @@ def test_what_create_system_refuses(methanol, arguments):
 def test_a_mixed_system_of_numpy_numbers(acetate):
     topology, system = acetate
     mixed = createMixedSystem(topology, system, np.arange(topology.getNumAtoms(), dtype=np.int16),
-                              DATA/"aimnet2"/"published-4x4.safetensors", charge=np.float32(-1),
+                              CHARGES, charge=np.float32(-1),
                               multiplicity=np.int64(1), forceGroup=np.int64(3),
                               removeConstraints=np.True_)
     force = mixed.getForces()[-1]
@@ -313,7 +332,7 @@ def test_a_mixed_system_of_numpy_numbers(acetate):
 
 def test_openmmml_takes_the_same(methanol):
     MLPotential = pytest.importorskip("openmmml").MLPotential
-    potential = MLPotential("mlff", modelPath=DATA/"aimnet2"/"published-4x4.safetensors")
+    potential = MLPotential("mlff", modelPath=SPIN)
     system = potential.createSystem(methanol, charge=np.int64(-1), multiplicity=np.int8(2),
                                     periodic=np.False_)
     assert system.getForce(0).getRegionParameters(0) == (-1*unit.elementary_charge, 2)

@@ -197,6 +197,25 @@ bool toBool(PyObject* value, const char* method, const char* argument, bool& res
     return flag != NULL;
 }
 
+// The object of C++ behind one of Python; an error for None and all other types.
+bool toObject(PyObject* value, swig_type_info* type, const char* expected, const char* method,
+              const char* argument, void*& result) {
+    if (SWIG_IsOK(SWIG_ConvertPtr(value, &result, type, 0)) && result != NULL)
+        return true;
+    Py_XDECREF(convert("refuse", value, expected, method, argument));
+    return false;
+}
+
+bool toText(PyObject* value, const char* method, const char* argument, std::string& result) {
+    PyObject* text = convert("text", value, NULL, method, argument);
+    Py_ssize_t length;
+    const char* bytes = (text == NULL ? NULL : PyUnicode_AsUTF8AndSize(text, &length));
+    if (bytes != NULL)
+        result.assign(bytes, (size_t) length);
+    Py_XDECREF(text);
+    return bytes != NULL;
+}
+
 } // namespace
 %}
 
@@ -238,6 +257,28 @@ bool toBool(PyObject* value, const char* method, const char* argument, bool& res
 %choice(CoulombMethod, "Default NoCoulomb Simple DSF Ewald PME")
 %choice(EvaluationMode, "Auto Dense Sparse")
 %choice(MatrixPrecision, "Full SplitHalf TF32")
+// Texts, and objects of OpenMM's classes.
+%define %text(ARGUMENT)
+%typemap(in) const std::string& ARGUMENT (std::string text) {
+    if (!toText($input, "$symname", "$1_name", text))
+        SWIG_fail;
+    $1 = &text;
+}
+%typemap(freearg) const std::string& ARGUMENT ""
+%enddef
+%text(name)
+%text(xml)
+%define %object(TYPE, EXPECTED)
+%typemap(in) TYPE {
+    void* object = NULL;
+    if (!toObject($input, $1_descriptor, EXPECTED, "$symname", "$1_name", object))
+        SWIG_fail;
+    $1 = reinterpret_cast<$1_ltype>(object);
+}
+%enddef
+%object(OpenMM::Context&, "an openmm.Context")
+%object(OpenMM::Force&, "an openmm.Force")
+%object(const OpenMM::System&, "an openmm.System")
 // With default values SWIG writes several functions and takes the one that fits. Here it is to write
 // one, so that the conversions above tell what is wrong with an argument.
 %define %oneFunction(METHOD)
@@ -444,14 +485,16 @@ Get which periodic box the System is meant to have.
         """
         if content is None:
             from openmmmlff.models import modelPaths
-            first, *others = modelPaths(model)
+            first, *others = modelPaths(model, "MLFFForce(): model")
             _mlffforce.MLFFForce_swiginit(self, _mlffforce.new_MLFFForce(first))
             for path in others:
                 _mlffforce.MLFFForce_addEnsembleMember(self, path)
         else:
-            import os
-            _mlffforce.MLFFForce_swiginit(
-                self, _mlffforce.new_MLFFForce(os.fspath(model), content))
+            from openmmmlff import quantities
+            from openmmmlff.models import modelName
+            _mlffforce.MLFFForce_swiginit(self, _mlffforce.new_MLFFForce(
+                modelName(model, "MLFFForce(): model"),
+                quantities.content(content, "MLFFForce(): content")))
 %}
 
 %feature("shadow") OpenMM::MLFFForce::addEnsembleMember %{
@@ -469,11 +512,15 @@ Get which periodic box the System is meant to have.
         :rtype: int
         :return: the index of the member that was added
         """
+        from openmmmlff import quantities
+        from openmmmlff.models import modelName, modelPath
+        method = "MLFFForce.addEnsembleMember()"
         if content is None:
-            from openmmmlff.models import modelPath
-            return _mlffforce.MLFFForce_addEnsembleMember(self, modelPath(model))
-        import os
-        return _mlffforce.MLFFForce_addEnsembleMember(self, os.fspath(model), content)
+            return _mlffforce.MLFFForce_addEnsembleMember(self,
+                                                          modelPath(model, f"{method}: model"))
+        return _mlffforce.MLFFForce_addEnsembleMember(
+            self, modelName(model, f"{method}: model"),
+            quantities.content(content, f"{method}: content"))
 %}
 
 // ------------------------------------------------------------------------------- class
@@ -561,6 +608,23 @@ Get which periodic box the System is meant to have.
     bool _hasDispersion() const {
         return mlff_model_longrange(&self->getModel())->dispersion;
     }
+    // Whether a total charge other than 0 is refused although the model has charges.
+    bool _isNeutralOnly() const {
+        return mlff_model_get_info(&self->getModel())->neutral_only;
+    }
+    // Why the model cannot have the Coulomb method that is set; "" if it can.
+    std::string _whyNoCoulomb() const {
+        mlff_settings settings = {};
+        settings.coulomb = static_cast<mlff_coulomb>(self->getCoulombMethod());
+        settings.dispersion = -1;   // not asked for
+        mlff_longrange resolved;
+        mlff_error err;
+        if (mlff_longrange_resolve(mlff_model_longrange(&self->getModel()), &settings,
+                                   self->usesPeriodicBoundaryConditions(), &resolved,
+                                   &err) != MLFF_OK)
+            return err.message;
+        return "";
+    }
     // Whether the energy of every member stays the same when everything is rotated.
     bool _isRotationInvariant() const {
         for (int k = 0; k < self->getNumEnsembleMembers(); k++)
@@ -619,6 +683,26 @@ Get which periodic box the System is meant to have.
         from openmmmlff.topology import forceFromTopology
         return forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic,
                                  coulomb)
+
+    def setForceGroup(self, group):
+        r"""
+        Set the force group that this force belongs to.
+
+        :type group: int
+        :param group: its number, from 0 to 31
+        """
+        from openmmmlff import quantities
+        super().setForceGroup(quantities.integer(group, "MLFFForce.setForceGroup(): group"))
+
+    def setName(self, name):
+        r"""
+        Set the name of this force, which programs and messages may use to tell forces apart.
+
+        :type name: str
+        :param name: any text
+        """
+        from openmmmlff import quantities
+        super().setName(quantities.text(name, "MLFFForce.setName(): name"))
 
     def getIntendedBoxVectors(self):
         r"""

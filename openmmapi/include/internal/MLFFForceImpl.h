@@ -3,6 +3,7 @@
 
 #include "MLFFForce.h"
 #include "internal/MLFFBoxCheck.h"
+#include "internal/MLFFImageCheck.h"
 #include "internal/MLFFModel.h"
 #include "openmm/Kernel.h"
 #include "openmm/internal/ForceImpl.h"
@@ -106,6 +107,7 @@ private:
     std::vector<int> species, region;        // of the atoms, as the kernel has them
     Kernel kernel;
     MLFFBoxCheck boxCheck;
+    MLFFImageCheck imageCheck;
     MLFFForce::CoulombMethod coulombMethod;  // never Default
     bool initialized;
     long long begunStep;                     // the last step that an integrator began; -1: none

@@ -13,7 +13,7 @@ from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.nonbonded import (IMAGES, findSubtracted, removeAllNonbonded, removeImages,
                                   removeNonbonded)
 from openmmmlff.quantities import Bool, Float, Int
-from openmmmlff.topology import atomIndices, describe
+from openmmmlff.topology import atomIndices, checkCoulomb, checkTopology, describe
 
 
 def createMixedSystem(
@@ -42,8 +42,13 @@ def createMixedSystem(
     the cutoff. In a box of which all atoms are chosen, nothing but the network is left then. That
     is the default for all atoms of a periodic System, as it is for MLFFForce.fromTopology(). For
     a part of a System with PME, a second PME sum over the chosen atoms is subtracted in each step
-    (the CustomCVForce 'ImagesOfRegions'). It has the charges and settings that the NonbondedForce has
-    now: change those of the force field's System and call this again, not those of the result.
+    (the CustomCVForce 'ImagesOfRegions'). It has the charges, Lennard-Jones parameters and settings
+    that the NonbondedForce has now: change those of the force field's System and call this again.
+    If those of the result are changed instead (parameters of chosen atoms, the method, cutoffs, PME
+    parameters), the creation or reinitialization of a Context is an error; after a change of chosen
+    atoms' parameters, so is the next evaluation of a Context that exists. Parameters of other atoms,
+    exceptions and global parameters may change. Keep the MLFFForce in the System: inside another
+    CustomCVForce it cannot see the NonbondedForce.
 
     The chosen atoms are one region: the network sees all of them together. With an MLFFForce of
     several regions, each region is taken over on its own, and regions meet each other as the force
@@ -75,8 +80,10 @@ def createMixedSystem(
 
     Returns a new System; the last of its forces is the MLFFForce.
     """
-    if not hasattr(topology, "atoms") or not isinstance(system, openmm.System):
-        raise TypeError("createMixedSystem() takes (topology, system, atoms, model), in this order")
+    where = "createMixedSystem(), which takes (topology, system, atoms, model) in this order: "
+    checkTopology(topology, where + "topology")
+    if not isinstance(system, openmm.System):
+        quantities.refuse(system, "an openmm.System", where + "system")
     if system.getNumParticles() != topology.getNumAtoms():
         raise ValueError(f"the System has {system.getNumParticles()} particles, "
                          f"the Topology {topology.getNumAtoms()} atoms")
@@ -89,6 +96,7 @@ def createMixedSystem(
     else:
         force = MLFFForce.fromTopology(model, topology, indices, charge, multiplicity,
                                        seesImages(topology, system, indices, periodic), coulomb)
+        checkCoulomb(force, coulomb)
         force.setForceGroup(forceGroup)
 
     regions = _regionsOf(force)
@@ -98,6 +106,8 @@ def createMixedSystem(
     _checkForces(system, regions)
     if checkCharge:
         checkCharges(system, force, regions)
+    if isinstance(model, openmm.Force):
+        force.validate(system)  # the arguments of others are checked, and may still be added to
     terms = BondedTerms(topology, regions)
     result = withoutBondedTerms(system, terms, customForces)
     if force.usesPeriodicBoundaryConditions() and everything and len(regions) == 1:
@@ -270,6 +280,8 @@ def checkCharges(system, force, regions):
             continue
         which = "the chosen atoms" if len(regions) == 1 else f"region {k} of the MLFFForce"
         if not force.getModelHasCharges():
+            if wanted != 0:
+                continue  # has no effect: createMixedSystem() and Contexts refuse it
             warnings.warn(f"the force field's charges of {which} sum to {total:.4g} e, but the "
                           "model does not depend on the charge: it must have been trained on just "
                           "such ions; checkCharge=False accepts it", stacklevel=3)

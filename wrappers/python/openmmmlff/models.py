@@ -10,21 +10,19 @@ from openmmmlff.convert import download
 BUNDLED = {"painn-hcno": "painn-hcno-distilled.safetensors"}
 
 
-def modelPath(model):
+def modelPath(model, what="the model"):
     """The path of a model file.
 
     model is a path (str or os.PathLike) or the name of a bundled model or of one in the cache of
     `openmm-mlff get`. A bundled name comes before a file of that name. A str that is neither a
     name nor looks like a path is a ValueError that lists the known names; so is the name of an
-    ensemble, which is not one file.
+    ensemble, which is not one file. Messages name the value as what says.
     """
     if isinstance(model, os.PathLike):
         model = os.fspath(model)
         if isinstance(model, str):
             return _checkName(model)
-    if not isinstance(model, str):
-        raise TypeError(f"a model is the path of a model file or a name, not {model!r}")
-    _checkName(model)
+    modelName(model, what)
     if model in BUNDLED:
         return _bundledPath(BUNDLED[model])
     if os.path.isfile(model):
@@ -38,6 +36,14 @@ def modelPath(model):
         raise ValueError(f"'{model}' is an ensemble, where one model is expected: "
                          f"'{ensembleName(model)}' is its first member")
     raise _unknown(model)
+
+
+def modelName(model, what="the model"):
+    """A path or a name (str or os.PathLike) as text, whatever it names; TypeError for all else."""
+    name = os.fspath(model) if isinstance(model, os.PathLike) else model
+    if not isinstance(name, str):
+        quantities.refuse(model, "the path of a model file or a name (str or os.PathLike)", what)
+    return _checkName(name)
 
 
 def _bundledPath(file):
@@ -56,7 +62,10 @@ def _checkName(path):
     try:
         path.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(path).decode("ascii", "backslashreplace")
+        try:
+            shown = os.fsencode(path).decode("ascii", "backslashreplace")
+        except UnicodeEncodeError:  # a str that is no name of a file at all
+            shown = ascii(path).strip("'")
         raise ValueError(f"the name of the model file '{shown}' is not UTF-8: rename the "
                          "file") from None
     if "\0" in path:
@@ -73,7 +82,7 @@ def _unknown(name):
                       f"known names: {known}")
 
 
-def modelPaths(model):
+def modelPaths(model, what="the model"):
     """The paths of the model files of an ensemble, or of a single model, as a list.
 
     model is what modelPath() takes, the name of an ensemble in the cache ('aimnet2-ensemble': all
@@ -82,10 +91,10 @@ def modelPaths(model):
     if isinstance(model, (str, os.PathLike)):
         if isinstance(model, str) and ensembleName(model) and download.is_cached(model):
             return [os.fspath(path) for path in download.ensemble(model)]
-        return [modelPath(model)]
+        return [modelPath(model, what)]
     if isinstance(model, bytes) or not isinstance(model, Iterable):
-        return [modelPath(model)]  # tells what is expected
-    paths = [path for one in model for path in modelPaths(one)]
+        return [modelPath(model, what)]  # tells what is expected
+    paths = [path for one in model for path in modelPaths(one, what)]
     if not paths:
         raise ValueError("no model was given: expected at least one")
     return paths

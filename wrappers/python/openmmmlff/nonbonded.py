@@ -5,10 +5,9 @@ import re
 
 import openmm
 
-# Name of the force that subtracts what removeImages() takes out.
+# Name of the force that subtracts what removeImages() takes out. MLFFImageCheck.cpp looks for it in
+# front of the MLFFForce and compares its copies with the NonbondedForce.
 IMAGES = "ImagesOfRegions"
-
-_EWALD = (openmm.NonbondedForce.Ewald, openmm.NonbondedForce.PME, openmm.NonbondedForce.LJPME)
 
 
 def removeNonbonded(system, regions):
@@ -55,9 +54,12 @@ def removeImages(system, regions):
 
 
 def _subtractImages(system, force, regions):
-    """Subtract for each region a copy of the force in which only its atoms interact."""
-    if force.getNonbondedMethod() not in _EWALD and not (force.usesPeriodicBoundaryConditions() and
-                                                         force.getUseDispersionCorrection()):
+    """Subtract for each region a copy of the force in which only its atoms interact.
+
+    With a plain cutoff and no correction the copies have no energy; they are there so that a later
+    change of the method is noticed.
+    """
+    if not force.usesPeriodicBoundaryConditions():
         return
     names = [f"region{k}" for k in range(len(regions))]
     images = openmm.CustomCVForce("-(" + "+".join(names) + ")")
@@ -109,10 +111,10 @@ def findSubtracted(system, chosen):
 
 
 def _excludeFromCorrection(force, regions):
-    """Let a CustomNonbondedForce know regions, whose pairs then have no energy at any distance."""
-    if force.getNonbondedMethod() != openmm.CustomNonbondedForce.CutoffPeriodic or \
-            not force.getUseLongRangeCorrection():
-        return
+    """Let a CustomNonbondedForce know regions, whose pairs then have no energy at any distance.
+
+    Without the correction that changes nothing; it may be switched on later.
+    """
     energy, *definitions = force.getEnergyFunction().split(";")
     name = "region"
     while re.search(name, force.getEnergyFunction()):

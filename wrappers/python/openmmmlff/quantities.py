@@ -2,7 +2,8 @@
 
 Everything that reads as a number is taken: Python's and numpy's numbers of every width, fractions,
 arrays without dimensions, and Quantities of the right dimension in any unit. What does not is
-refused: another dimension, text, a fraction where a whole number is meant.
+refused: another dimension, text, a fraction where a whole number is meant. So is a length without a
+dimension, as by OpenMM's own forces; a number of proton charges is one without a dimension.
 """
 import math
 import operator
@@ -67,6 +68,34 @@ def boolean(value, what):
     return bool(value)
 
 
+def text(value, what):
+    """A value as a str that can be kept as UTF-8 and read back from XML: no null characters."""
+    if not isinstance(value, str):
+        raise _unfit(value, "a text (str)", what)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} is {value!r}: expected a text that can be encoded as "
+                         "UTF-8") from None
+    if "\0" in value:
+        raise ValueError(f"{what} is {value!r}: expected a text without null characters")
+    return value
+
+
+def content(value, what):
+    """The content of a file, as it is: anything that is bytes."""
+    try:
+        memoryview(value)
+    except TypeError:
+        raise _unfit(value, "the bytes of a model file", what) from None
+    return value
+
+
+def refuse(value, expected, what):
+    """Raise the TypeError of a value that is not what was expected."""
+    raise _unfit(value, expected, what)
+
+
 def choice(value, names, what):
     """One of MLFFForce's constants, given as itself or as a whole number of another type.
 
@@ -125,6 +154,8 @@ def _withoutUnit(value, kind, what):
     if not unit.is_quantity(value):
         return value
     wanted, expected = KINDS[kind]
+    if kind == "charge" and value.unit.is_compatible(unit.dimensionless):
+        wanted = unit.dimensionless
     if not value.unit.is_compatible(wanted):
         raise _unfit(value, expected, what)
     return value.value_in_unit(wanted)

@@ -7,7 +7,7 @@ from openmm.app import Topology
 
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.quantities import Bool, Float, Int, boolean
-from openmmmlff.topology import usableBox
+from openmmmlff.topology import checkCoulomb, checkTopology, usableBox
 
 
 def createSystem(
@@ -30,9 +30,9 @@ def createSystem(
 
     Returns a new System; its first force is the MLFFForce.
     """
-    if not hasattr(topology, "atoms"):
-        raise TypeError("createSystem() takes (topology, model), in this order")
+    checkTopology(topology, "createSystem(), which takes (topology, model) in this order: topology")
     force = MLFFForce.fromTopology(model, topology, None, charge, multiplicity, periodic, coulomb)
+    checkCoulomb(force, coulomb)
     system = openmm.System()
     for atom in topology.atoms():
         system.addParticle(atom.element.mass)

@@ -1,4 +1,6 @@
 """From a Topology to the atoms of an MLFFForce."""
+from collections.abc import Iterable
+
 from openmm.app import Atom
 
 from openmmmlff import quantities
@@ -10,6 +12,12 @@ def describe(atom):
     return f"atom {atom.index} ({atom.name} of {atom.residue.name} {atom.residue.id})"
 
 
+def checkTopology(topology, what):
+    """Refuse what is no Topology; what: how the message names it."""
+    if not hasattr(topology, "atoms"):
+        quantities.refuse(topology, "an openmm.app.Topology", what)
+
+
 def atomIndices(topology, atoms):
     """The indices of atoms in a Topology, in the order given.
 
@@ -18,6 +26,8 @@ def atomIndices(topology, atoms):
     known = list(topology.atoms())
     if atoms is None:
         return list(range(len(known)))
+    if isinstance(atoms, (str, bytes)) or not isinstance(atoms, Iterable):
+        quantities.refuse(atoms, "an iterable of indices or Atom objects, or None for all", "atoms")
     indices = []
     for atom in atoms:
         if isinstance(atom, Atom):
@@ -56,8 +66,37 @@ def usableBox(topology):
     return None if box is None or _whyNoBox(topology) else box
 
 
+def checkCoulomb(force, coulomb):
+    """Refuse a Coulomb method that a model, or the force's use of images, cannot have."""
+    why = force._whyNoCoulomb()
+    if why:
+        raise ValueError(f"coulomb is {coulomb!r}, which cannot be used here with the "
+                         f"{_describeModel(force)}: {why}")
+
+
+def _describeModel(force):
+    return f"{force.getModelArchitecture()} model {force.getModelFile()}"
+
+
+def _checkRegion(force):
+    """Refuse a charge or multiplicity of region 0 that would have no effect on the model."""
+    charge, multiplicity = force.getRegionParameters(0)
+    model = _describeModel(force)
+    if charge._value != 0 and not force.getModelHasCharges():
+        raise ValueError(f"charge is {charge._value:g}, but the {model} does not depend on the total "
+                         "charge, so it would have no effect: leave it at 0 or use a model with "
+                         "charges")
+    if charge._value != 0 and force._isNeutralOnly():
+        raise ValueError(f"charge is {charge._value:g}, but the {model} was made for neutral "
+                         "molecules only: leave it at 0 or use another model")
+    if multiplicity != 1 and not force._modelInfo()["has_spin"]:
+        raise ValueError(f"multiplicity is {multiplicity}, but the {model} does not depend on the "
+                         "spin, so it would have no effect: leave it at 1 or use a model with spin")
+
+
 def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodic, coulomb):
     """MLFFForce.fromTopology()."""
+    checkTopology(topology, "MLFFForce.fromTopology(): topology")
     indices = atomIndices(topology, atoms)
     hasBox = topology.getPeriodicBoxVectors() is not None
     if periodic is None:
@@ -77,6 +116,9 @@ def forceFromTopology(cls, model, topology, atoms, charge, multiplicity, periodi
     if periodic:
         force.setIntendedBoxVectors(*topology.getPeriodicBoxVectors())
     force.setCoulombMethod(coulomb)
+    _checkRegion(force)
+    if not force._hasCoulomb():
+        checkCoulomb(force, coulomb)  # of others, what fits depends on the use of images
     known = list(topology.atoms())
     elements = set(force.getModelElements())
     for index in indices:
