@@ -623,6 +623,23 @@ def test_correction_of_custom_forces(water):
     assert forces == pytest.approx(expectedForces, abs=1e-6)
 
 
+def test_a_correction_that_is_switched_on_later(water):
+    """The CustomNonbondedForce knows its regions also where it has no correction yet."""
+    system, half, parts = halfBox(water, "PME", custom=True)
+
+    def customOf(system):
+        return next(f for f in system.getForces() if isinstance(f, openmm.CustomNonbondedForce))
+    customOf(system).setUseLongRangeCorrection(False)
+    mixed = createMixedSystem(water.topology, system, half, "painn-hcno", periodic=True)
+    without = energyOf(mixed, water.positions)
+    assert without == pytest.approx(parts("Reference")[0], abs=1e-6)
+    for one in (system, mixed):
+        customOf(one).setUseLongRangeCorrection(True)
+    energy = energyOf(mixed, water.positions)
+    assert energy == pytest.approx(parts("Reference")[0], abs=1e-6)
+    assert abs(energy - without) > 0.01
+
+
 def test_regions_with_images(water):
     """Two regions with images, in one force or by two calls: each sees only its own."""
     system, half, _ = halfBox(water, "PME")

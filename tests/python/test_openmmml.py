@@ -169,6 +169,8 @@ def test_what_is_refused(peptide):
     potential = MLPotential("mlff", modelPath="painn-hcno")
     with pytest.raises(TypeError, match="precision.*charge, multiplicity, periodic, coulomb"):
         potential.createSystem(peptide.topology, precision="double")
-    system = potential.createSystem(peptide.topology, charge=-1)
-    with pytest.raises(openmm.OpenMMException, match="charge"):
-        energyOf(system, peptide.positions)
+    with pytest.raises(ValueError, match="charge is -1, but the PaiNN model"):
+        potential.createSystem(peptide.topology, charge=-1)
+    charged = MLPotential("mlff", modelPath=DATA/"aimnet2"/"published-4x4.safetensors")
+    with pytest.raises(ValueError, match="coulomb is 'pme', .* needs a periodic box"):
+        charged.createSystem(peptide.topology, periodic=False, coulomb="pme")

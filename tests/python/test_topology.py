@@ -2,7 +2,7 @@
 import numpy as np
 import openmm
 import pytest
-from conftest import EXAMPLES
+from conftest import DATA, EXAMPLES
 from openmm import app, unit
 from openmmmlff import MLFFForce
 
@@ -27,8 +27,8 @@ def test_whole_topology(topology):
 
 
 def test_charge_and_multiplicity(topology):
-    force = MLFFForce.fromTopology("painn-hcno", topology, charge=-1*unit.elementary_charge,
-                                   multiplicity=2)
+    force = MLFFForce.fromTopology(DATA/"aimnet2"/"open-shell-3x5.safetensors", topology,
+                                   charge=-1*unit.elementary_charge, multiplicity=2)
     assert force.getRegionParameters(0) == (-1*unit.elementary_charge, 2)
 
 

@@ -14,6 +14,7 @@ from openmmmlff.mixed import (checkCharges, checkNotDescribed, createMixedSystem
 from openmmmlff.mlffforce import MLFFForce
 from openmmmlff.models import coulombMethod, knownModels, modelPaths
 from openmmmlff.quantities import boolean
+from openmmmlff.topology import checkCoulomb
 
 # Keys that openmmml's embeddings take; it hands all keys to the potential too.
 _EMBEDDING_KEYS = {"mlLongRange", "linkAtomDistances"}
@@ -53,6 +54,7 @@ class MLFFPotentialImpl(MLPotentialImpl):
                                  "'none', 'simple' or 'dsf', or periodic=True")
         force = MLFFForce.fromTopology(self.model, topology, atoms, charge, multiplicity, periodic,
                                        coulomb)
+        checkCoulomb(force, coulomb)
         force.setForceGroup(forceGroup)
         system.addForce(force)
 
