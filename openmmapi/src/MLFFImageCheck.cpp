@@ -126,7 +126,18 @@ static vector<vector<int> > readRegions(const MLFFForce& force) {
     return particles;
 }
 
-// createMixedSystem() adds the copies first, then their MLFFForce: they lie between the MLFFForce
+// Whether a force is a network, or has one among its collective variables.
+static bool isNetwork(const Force& force) {
+    if (dynamic_cast<const MLFFForce*>(&force) != nullptr)
+        return true;
+    const CustomCVForce* variables = dynamic_cast<const CustomCVForce*>(&force);
+    for (int i = 0; variables != nullptr && i < variables->getNumCollectiveVariables(); i++)
+        if (isNetwork(variables->getCollectiveVariable(i)))
+            return true;
+    return false;
+}
+
+// createMixedSystem() adds the copies first, then their MLFFForce: they lie between the network
 // before this one and this one.
 void MLFFImageCheck::initialize(const System& system, const MLFFForce& force) {
     regions.clear();
@@ -139,7 +150,7 @@ void MLFFImageCheck::initialize(const System& system, const MLFFForce& force) {
                 addCopies(system, *one, particles);
             return;
         }
-        if (dynamic_cast<const MLFFForce*>(&other) != nullptr)
+        if (isNetwork(other))
             images.clear();
         const CustomCVForce* variables = dynamic_cast<const CustomCVForce*>(&other);
         if (variables != nullptr && other.getName() == IMAGES)

@@ -637,6 +637,87 @@ static void testFixedByContext() {
 }
 
 // Without our plugin a platform says that it cannot do it.
+// ------------------------------------------------------------------------------- images
+
+// A methanol with periodic images beside one particle of a force field, as createMixedSystem() of
+// the Python package leaves it: a copy of the NonbondedForce in which only the methanol acts.
+struct MixedCase {
+    Golden g;
+    System system;
+    NonbondedForce* nonbonded;
+    CustomCVForce* images;
+    MLFFForce* force;
+    MixedCase() : g(testData("painn-hcno-distilled.methanol")), nonbonded(new NonbondedForce()),
+            images(new CustomCVForce("-region0")), force(makeForce(g)) {
+        const int n = (int) g.size();
+        addParticles(system, g);
+        system.addParticle(1);
+        system.setDefaultPeriodicBoxVectors(Vec3(3, 0, 0), Vec3(0, 3, 0), Vec3(0, 0, 3));
+        nonbonded->setNonbondedMethod(NonbondedForce::PME);
+        for (int p = 0; p <= n; p++)
+            nonbonded->addParticle(0.1*(p+1), 0.3, 0.1);
+        for (int p = 0; p < n; p++)
+            for (int q = 0; q < p; q++)
+                nonbonded->addException(p, q, 0, 1, 0);
+        NonbondedForce* copy = XmlSerializer::clone(*nonbonded);
+        copy->setParticleParameters(n, 0, 1, 0);
+        images->setName("ImagesOfRegions");
+        images->addCollectiveVariable("region0", copy);
+        force->setUsesPeriodicBoundaryConditions(true);
+        system.addForce(nonbonded);
+        system.addForce(images);
+        system.addForce(force);
+    }
+};
+
+static void testImages() {
+    MixedCase c;
+    vector<Vec3> positions = c.g.positions;
+    positions.push_back(Vec3(1.5, 1.5, 1.5));
+    VerletIntegrator integrator(1e-4);
+    Context context(c.system, integrator, Platform::getPlatformByName("Reference"));
+    context.setPositions(positions);
+    const double energy = context.getState(State::Energy).getPotentialEnergy();
+
+    // the particle beside the methanol is not in the copy
+    c.nonbonded->setParticleParameters((int) c.g.size(), -0.5, 0.2, 0.2);
+    c.force->validate(c.system);
+    context.getState(State::Energy);
+    // in a Context, after updateParametersInContext(); nothing else tells an MLFFForce
+    c.nonbonded->setParticleParameters(1, -0.5, 0.3, 0.1);
+    CHECK_THROWS("for region 0 of the MLFFForce, the charge of particle 1 in e is -0.5, in the copy "
+                 "0.2", c.force->validate(c.system));
+    CHECK_THROWS("charge of particle 1", context.getState(State::Energy));
+    CHECK_THROWS("charge of particle 1", context.getState(State::Forces, false, 1 << 7));
+    c.nonbonded->setParticleParameters(1, 0.2, 0.3, 0.1);
+    CHECK_NEAR(energy, context.getState(State::Energy).getPotentialEnergy(), 1e-9);
+
+    c.nonbonded->setPMEParameters(3, 30, 30, 30);
+    context.getState(State::Energy);    // holds for new Contexts only
+    CHECK_THROWS("PME parameter alpha in 1/nm is 3, in the copy 0", c.force->validate(c.system));
+    c.nonbonded->setPMEParameters(0, 0, 0, 0);
+    c.force->addRegion();
+    CHECK_THROWS("made for 1 regions, but the MLFFForce after it has 2", c.force->validate(c.system));
+}
+
+// Whose the copies are is told by the order of the forces; a network in a CustomCVForce has its own.
+static void testImagesOfOthers() {
+    for (bool wrapped : {false, true}) {
+        MixedCase c;
+        c.nonbonded->setParticleParameters(1, -0.5, 0.3, 0.1);
+        CHECK_THROWS("charge of particle 1", c.force->validate(c.system));
+        MLFFForce* other = makeForce(c.g);
+        if (wrapped) {
+            CustomCVForce* variable = new CustomCVForce("0.5*network");
+            variable->addCollectiveVariable("network", new MLFFForce(*c.force));
+            c.system.removeForce(2);
+            c.system.addForce(variable);
+        }
+        c.system.addForce(other);
+        other->validate(c.system);
+    }
+}
+
 static void testMissingPlugin() {
     Case c;
     CHECK_THROWS("", c.create());
@@ -665,5 +746,7 @@ int main() {
     RUN(testExecutionChecks);
     RUN(testScaleDefaultInContext);
     RUN(testFixedByContext);
+    RUN(testImages);
+    RUN(testImagesOfOthers);
     return check_report("checks of MLFFForce");
 }
