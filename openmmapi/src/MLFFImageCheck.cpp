@@ -98,6 +98,7 @@ static vector<double> readNumbers(const NonbondedForce& force, const vector<int>
 // Empty if there is none.
 string MLFFImageCheck::findDifference(const Values& found, const Values& copied) {
     std::stringstream text;
+    text.precision(12);
     for (size_t i = 0; i < std::min(found.size(), copied.size()); i++) {
         if (found[i] == copied[i])
             continue;
@@ -162,8 +163,8 @@ void MLFFImageCheck::initialize(const System& system, const MLFFForce& force) {
 void MLFFImageCheck::addCopies(const System& system, const CustomCVForce& images,
                                const vector<vector<int> >& particles) {
     if (images.getNumCollectiveVariables() != (int) particles.size())
-        refuse("it is made for " + to_string(images.getNumCollectiveVariables()) + " regions, but "
-               "the MLFFForce after it has " + to_string(particles.size()));
+        refuse("the number of regions of the MLFFForce is " + to_string(particles.size()) + ", that of "
+               "the copies " + to_string(images.getNumCollectiveVariables()));
     for (int k = 0; k < (int) particles.size(); k++) {
         const NonbondedForce* copy =
             dynamic_cast<const NonbondedForce*>(&images.getCollectiveVariable(k));

@@ -697,7 +697,8 @@ static void testImages() {
     CHECK_THROWS("PME parameter alpha in 1/nm is 3, in the copy 0", c.force->validate(c.system));
     c.nonbonded->setPMEParameters(0, 0, 0, 0);
     c.force->addRegion();
-    CHECK_THROWS("made for 1 regions, but the MLFFForce after it has 2", c.force->validate(c.system));
+    CHECK_THROWS("the number of regions of the MLFFForce is 2, that of the copies 1",
+                 c.force->validate(c.system));
 }
 
 // Whose the copies are is told by the order of the forces; a network in a CustomCVForce has its own.
