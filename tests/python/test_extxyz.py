@@ -119,10 +119,93 @@ def test_what_looks_like_charge_or_spin_and_is_not_certain(read, comment, messag
     assert message in error and len(error) < 300
 
 
+@pytest.mark.parametrize("comment, message", [
+    ("Charge : +1", "write charge=1"), ("(charge: +1)", "write charge=1"), ("charge is +1", "charge=1"),
+    ("a charge of -2", "charge=-2"), ("charge 2-", "write charge=-2"), ("charge (2+)", "charge=2"),
+    ("charge:+1; run 3", "charge=1"), ("net charge -1.0e", "charge=-1"), ("chg -1", "charge=-1"),
+    ("spin: 3", "multiplicity=3"), ("Multiplicity is 2", "multiplicity=2"),
+    ("charge/mult: 1 1", "charge=1 multiplicity=1"), ("charge/mult = 0 3", "charge=0 multiplicity=3"),
+    ('charge/spin="-1 2"', "charge=-1 multiplicity=2"), ("charge, multiplicity: 0, 3", "multiplicity=3"),
+    ("charge and multiplicity = 1 1", "charge=1 multiplicity=1"),
+    ("charge & spin-multiplicity (0,3)", "charge=0 multiplicity=3"),
+    # the remedy says what the number may mean
+    ("charge=0 spin=1", "--multiplicity 1 if it is 2S+1, --multiplicity 2 if it is 2S"),
+    ("spin=2", "--multiplicity 2 if it is 2S+1, --multiplicity 3 if it is 2S"),
+    ("spin=0.5", "--multiplicity (2S+1)"), ("q=1", "or give --charge")])
+def test_text_that_says_a_charge_or_a_multiplicity(read, comment, message):
+    assert message in read(f"1\n{comment}\nO 0 0 0\n")[0].error
+
+
+@pytest.mark.parametrize("comment", [
+    "charge/mult: 0 1", "charge/mult = 0 1", "Charge, multiplicity: 0, 1", "charge is 0", "(charge: 0)",
+    "a charge of 2 atoms", "charges from 3 methods", "charge transfer 2", "recharge 3", "spin: 1"])
+def test_text_that_changes_nothing(read, comment):
+    frame = good(read(f"1\n{comment}\nO 0 0 0\n")[0])
+    assert (frame.charge, frame.multiplicity, frame.warnings) == (None, None, [])
+
+
+@pytest.mark.parametrize("comment, word", [
+    ("water 2+", "2+"), ("NH4+", "NH4+"), ("ammonium (NH4+), gas", "(NH4+)"), ("SO4^2-", "SO4^2-"),
+    ("SO4(2-) in vacuum", "SO4(2-)"), ("Fe(CN)6^3-", "Fe(CN)6^3-"), ("Na+ and 3 waters", "Na+"),
+    ("Ca\u00b2\u207a", "Ca2+"), ("run 3, Cl-, step 2", "Cl-"), ("benzene dication", "dication"),
+    ("the Anion of it", "Anion"), ("protonated lysine", "protonated"), ("molecule +1", "+1"),
+    ("-1", "-1"), ('title="NH4+ in water"', "NH4+"), ("name=Mg2+", "Mg2+"),
+    ("triplet oxygen", "triplet"), ("doublet", "doublet"), ('title="methyl radical"', "radical")])
+def test_text_that_may_be_an_ion_or_a_radical(read, comment, word):
+    """A warning, since it may be a name; none where a key says what it is."""
+    frame = good(read(f"1\n{comment}\nO 0 0 0\n")[0])
+    warning, = frame.warnings
+    assert frame.charge is None and warning.startswith(f"'{word}' in the comment line looks like ")
+    assert "--multiplicity" in warning if "unpaired" in warning else "--charge" in warning
+    assert good(read(f"1\n{comment} charge=0 multiplicity=1\nO 0 0 0\n")[0]).warnings == []
+
+
+@pytest.mark.parametrize("comment", [
+    "C2H4 + H2O", "A + B -> C", "B3LYP/6-31+G*", "MP2/aug-cc-pVTZ", "6-31G -", "step 10-20", "2024-01-02",
+    "i = 5, time = 2.500, E = -17.2", "energy -76.4", "frame 3 of 10", "CH3-CH3", "conformer-1", "N-H",
+    "HOMO-", "the onion", "C:-1.5", "x+", "note=NH4+"])
+def test_titles_without_warnings(read, comment):
+    assert good(read(f"1\n{comment}\nO 0 0 0\n")[0]).warnings == []
+
+
+@pytest.mark.parametrize("comment", [
+    "units=bohr", "unit=Bohr", "UNITS=au", "units=a.u.", "units=nm", 'units="hartree bohr"', "units=lj",
+    'units={"length": "bohr", "energy": "eV"}', "units=furlong", "length_unit=bohr", "length_units=nm",
+    "Length-Unit=pm", "distance_unit=au", "position_units=nanometer", "pos_unit=Bohr", "coord_unit=bohr",
+    "coordinates_units=bohr", "unit_length=nm", "units_of_length=nm", "cell_unit=bohr", "bohr=T",
+    "coordinates in bohr", "Bohr", "positions (bohr), run 2", "length_unit=bohr units=angstrom"])
+def test_lengths_in_other_units_are_refused(read, comment):
+    frames = read(f"1\n{comment}\nO 0 0 0\n1\n\nC 0 0 0\n")
+    assert "in angstrom" in frames[0].error and good(frames[1]).numbers == (6,)
+
+
+@pytest.mark.parametrize("comment", [
+    "units=angstrom", "unit=A", "units=\u00c5", "units=\u00c5ngstr\u00f6m", "length_unit=Angstroms",
+    "units=metal", "units=real", 'units="eV angstrom"', "units=eV/A", "units=hartree",
+    "energy_unit=Hartree", "force_units=hartree/bohr", "dipole_unit=au", "charge_unit=au",
+    "units=hartree,angstrom", "length_unit=angstrom units=au", "length_unit=angstrom in bohr",
+    "in bohr, converted to angstrom", "forces in Ha/bohr", "Au13", "Au", "E -76.4 au", "5 nm box",
+    "atomic charges", "a box", "unit_cell=cubic", "united=nm"])
+def test_units_that_change_nothing(read, comment):
+    assert good(read(f"1\n{comment}\nO 0 0 0\n")[0]).warnings == []
+
+
+@pytest.mark.parametrize("comment, word", [
+    ("coordinates in a.u.", "a.u."), ("positions (nm)", "(nm)"), ("in atomic units", "atomic"),
+    ("au", "au"), ("nm", "nm"), ("geometry in pm", "pm")])
+def test_text_that_may_be_a_unit_of_length(read, comment, word):
+    warning, = good(read(f"1\n{comment}\nO 0 0 0\n")[0]).warnings
+    assert warning.startswith(f"'{word}' in the comment line may be the unit of the positions")
+    assert good(read(f"1\n{comment} length_unit=angstrom\nO 0 0 0\n")[0]).warnings == []
+
+
 def test_a_caller_who_knows_charge_and_multiplicity(tmp_path):
     (tmp_path/"f.xyz").write_text("1\nq=1 spin=1 charge=x\nO 0 0 0\n1\n-1 2\nO 0 0 0\n")
-    for frame in readFrames(tmp_path/"f.xyz", needsCharge=False, needsMultiplicity=False):
-        assert good(frame).charge is None and frame.multiplicity is None
+    (tmp_path/"f.xyz").open("a").write("1\nNH4+ triplet charge/mult: 1 2\nO 0 0 0\n")
+    frames = list(readFrames(tmp_path/"f.xyz", needsCharge=False, needsMultiplicity=False))
+    assert len(frames) == 3
+    for frame in frames:
+        assert good(frame).charge is None and frame.multiplicity is None and not frame.warnings
 
 
 @pytest.mark.parametrize("columns, values, charge", [

@@ -5,6 +5,7 @@ Names are compared as comment_line.plain() makes them: "Total-Charge" is "totalc
 import re
 
 from openmmmlff.comment_line import plain
+from openmmmlff.convert.elements import SYMBOLS
 from openmmmlff.errors import FrameError
 from openmmmlff.texts import number, shorten
 
@@ -83,11 +84,10 @@ def _decide(items, isCertain, looksLike, read, what, columns):
                         "which disagree" if key != found[0][0] else
                         f"{key}= is in the comment line twice, with different values")
     given = found[0][1] if found else None
-    for i, item in enumerate(items):
-        if item.value is None:
-            if given is None and item.name.startswith(_WORDS[what]):
-                _checkWord(item.key, items[i + 1:i + 2], what)
-        elif looksLike(item.name) and not isCertain(item.name):
+    if given is None:
+        _checkText(items, what)
+    for item in items:
+        if item.value is not None and looksLike(item.name) and not isCertain(item.name):
             _checkAlike(item, given, what)
     fromColumns = columns(given)
     return fromColumns if given is None else given
@@ -124,8 +124,17 @@ def _checkAlike(item, given, what):
                                not any(values)):
         return
     raise FrameError(f"{shorten(item.key)}={shorten(item.value)} looks like a {what}, but its meaning "
-                f"is not certain: write {what}=..."
-                + (" (2S+1)" if what == "multiplicity" else "") + " into the comment line")
+                     f"is not certain: write {what}=... into the comment line, or give "
+                     + (_spinRemedy(values) if what == "multiplicity" else "--charge"))
+
+
+def _spinRemedy(values):
+    """The options for what a number named spin may mean."""
+    if values is None or len(values) != 1 or not 1 <= values[0] < LARGEST_MULTIPLICITY or \
+            values[0] != int(values[0]):
+        return "--multiplicity (2S+1)"
+    return (f"--multiplicity {values[0]:g} if it is 2S+1, --multiplicity {values[0] + 1:g} if it is "
+            "2S, the number of unpaired electrons")
 
 
 def _values(text):
@@ -135,21 +144,101 @@ def _values(text):
     return values if values and None not in values else None
 
 
-# What text may have before a number.
-_WORDS = {"charge": CHARGE + ("q",), "multiplicity": MULTIPLICITY + ("spin",)}
+# Text such as "charge -1", "Charge : +1", "(charge is 2-)", in lower case.
+_NUMBER_AFTER = (r"(?=[\s:(])\s{0,9}(?P<link>[:(]|is\b|of\b)?\s{0,9}"
+                 r"(?P<value>[+-]?[0-9]{1,6}(?:\.[0-9]{0,9})?)(?P<sign>[+-]?)e?(?![\w.+-])")
+_TEXT = {"charge": re.compile(r"(?<![\w-])(?:charge|q|chg|chrg)" + _NUMBER_AFTER, re.ASCII),
+         "multiplicity": re.compile(r"(?<![\w/&-])(?:multiplicity|mult|spin)" + _NUMBER_AFTER,
+                                    re.ASCII)}
 
 
-def _checkWord(word, following, what):
-    """Text such as "charge -1" or "charge: -1", without "="."""
-    name, _, value = word.partition(":")
-    if plain(name) not in _WORDS[what]:
+def _checkText(items, what):
+    """Text that says a charge or a multiplicity without "="."""
+    for text in freeText(items):
+        for match in _TEXT[what].finditer(_PAIR.sub(" ", text.lower())):
+            value = float(match["value"])*(-1 if match["sign"] == "-" else 1)
+            if match["link"] == "of" and match["value"][0] not in "+-" and not match["sign"]:
+                continue    # "the charge of 2 atoms"
+            if value != (0 if what == "charge" else 1):
+                raise FrameError(f"'{shorten(match.group())}' in the comment line looks like a "
+                                 f"{what}: write {what}={value:g}")
+
+
+def freeText(items):
+    """The words without "=" of a comment line, those that follow each other as one text."""
+    texts, words = [], []
+    for item in [*items, None]:
+        if item is not None and item.value is None:
+            words.append(item.key)
+        elif words:
+            texts.append(" ".join(words))
+            words = []
+    return texts
+
+
+# Keys whose values are texts about the molecule.
+_TITLES = ("title", "name", "comment", "description", "molecule", "formula", "label", "system")
+
+_ION_WORDS = re.compile("(mono|di|tri|tetra)?(cation|anion|kation)(s|ic)?|(de)?protonated")
+_SPIN_WORDS = re.compile("doublet|triplet|quartet|quintet|sextet|septet|(di|bi)?radical")
+_FORMULA = re.compile(r"[\[(]?(?P<atoms>(?:[A-Z][a-z]?[0-9]{0,4}|[([]|[)\]][0-9]{0,2}){1,40}?)"
+                      r"[\^_({]{0,2}[0-9]?[+-][)}]{0,2}")
+_NUMBER = re.compile(r"[1-9][+-]|[+-][1-9](\.0*)?")
+_SUPERSCRIPTS = str.maketrans("\u207a\u207b\u00b9\u00b2\u00b3\u2074\u2212", "+-1234-")
+_WORDS_LOOKED_AT = 200
+
+
+def hints(items, needsCharge, needsMultiplicity):
+    """Sentences about words such as "NH4+" or "triplet" in a frame that has no certain key.
+
+    They may be names, or be about something else: a warning, no error. needsCharge and
+    needsMultiplicity: whether there is no such key, and the caller does not know better.
+    """
+    words = [word.translate(_SUPERSCRIPTS).strip(".,;:\"'")
+             for text in freeText(items) + [item.value for item in items
+                                            if item.value is not None and item.name in _TITLES]
+             for word in text.split(None, _WORDS_LOOKED_AT)[:_WORDS_LOOKED_AT]]
+    found = []
+    if needsCharge:
+        found += _hint(words, _looksLikeIon, "an ion", "with a charge of 0", "charge")
+    if needsMultiplicity:
+        found += _hint(words, lambda word: _SPIN_WORDS.fullmatch(word.lower()),
+                       "unpaired electrons", "with a multiplicity of 1", "multiplicity")
+    return found
+
+
+def _hint(words, isOne, what, how, key):
+    word = next((word for word in words if isOne(word)), None)
+    return [] if word is None else [
+        f"'{shorten(word)}' in the comment line looks like {what}, but the frame is computed {how}: "
+        f"write {key}=... into the comment line, or give --{key}"]
+
+
+def _looksLikeIon(word):
+    if _NUMBER.fullmatch(word) or _ION_WORDS.fullmatch(word.lower()):
+        return True
+    formula = _FORMULA.fullmatch(word)
+    return formula is not None and all(
+        symbol in SYMBOLS for symbol in re.findall("[A-Z][a-z]?", formula["atoms"]))
+
+
+# "charge/mult: -1 2", "charge and spin multiplicity = 0 3"
+_PAIR = re.compile(r"charge\W{0,3}(?:and\W)?\W{0,3}(?:spin|mult)(?:[a-z]|[_ -](?=[a-z])){0,20}"
+                   r"\s{0,9}[:(]?\s{0,9}(?P<charge>[+-]?[0-9]{1,3})[\s,/]{1,9}"
+                   r"(?P<multiplicity>[0-9]{1,3})(?![\w.])", re.ASCII)
+
+
+def checkPair(items, needsCharge, needsMultiplicity):
+    """Both of them after one name, as text or as a key; 0 and 1 are what is computed without."""
+    if any(isCharge(item.name) for item in items if item.value is not None):
         return
-    if not value and following and following[0].value is None:
-        value = following[0].key
-    value = _single(value.lstrip(":"))
-    if value is not None and value != (0 if what == "charge" else 1):
-        raise FrameError(f"'{shorten(word)}' and a number in the comment line look like a {what}: "
-                         f"write {what}={value:g}")
+    text = " ".join(item.key if item.value is None else f"{item.key} {item.value[:20]}"
+                    for item in items)
+    for match in _PAIR.finditer(text.lower()):
+        charge, mult = int(match["charge"]), int(match["multiplicity"])
+        if charge != 0 and needsCharge or mult != 1 and needsMultiplicity:
+            raise FrameError(f"'{shorten(match.group())}' in the comment line looks like a charge "
+                             f"and a multiplicity: write charge={charge} multiplicity={mult}")
 
 
 def checkTwoIntegers(items):

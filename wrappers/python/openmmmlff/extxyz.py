@@ -8,16 +8,16 @@
 and so on, frame after frame; docs/xyz-files.md has the rules. Keys that are read: Lattice (nine
 numbers, vectors a b c), pbc (T or F, three times; partly periodic frames are refused), Properties
 (the columns: species or Z or numbers, and pos), the names of charge and multiplicity that
-charge_words.py has. Other keys and columns are ignored.
+charge_words.py has, the units that length_words.py has. Other keys and columns are ignored.
 """
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from openmmmlff import charge_words, comment_line
+from openmmmlff import charge_words, comment_line, length_words
 from openmmmlff.convert.elements import SYMBOLS
 from openmmmlff.errors import FrameError
 from openmmmlff.files import openRegular
@@ -43,6 +43,7 @@ class Frame:
     pbc: bool = False                # periodic by what the frame says
     charge: float | None = None      # e; None: the frame says nothing
     multiplicity: int | None = None
+    warnings: list = field(default_factory=list)    # sentences about what may be misread
 
     @property
     def name(self):
@@ -158,11 +159,13 @@ def _parse(frame, lines, count, needsCharge, needsMultiplicity):
     if len(block) < count + 1:
         raise FrameError(f"the file ends after {max(len(block) - 1, 0)} of {count} atoms")
     keys = _Keys(block[0])
+    frame.warnings = length_words.checkLengthUnit(keys.items)
     _readCell(frame, keys, vectors)
     columns = _columns(keys.text("Properties"))
     rows = _rows(block[1:], columns, first)
     frame.numbers = _numbers(rows, columns, first)
     frame.positions = _positions(rows, columns.position, first)
+    charge_words.checkPair(keys.items, needsCharge, needsMultiplicity)
     if needsCharge:
         keys.refuseDoubts(charge_words.isCharge)
         frame.charge = charge_words.totalCharge(keys.items, _values(rows, columns.charges, first))
@@ -172,6 +175,8 @@ def _parse(frame, lines, count, needsCharge, needsMultiplicity):
                                                        _values(rows, columns.moments, first))
     if needsCharge and needsMultiplicity:
         charge_words.checkTwoIntegers(keys.items)
+    frame.warnings += charge_words.hints(keys.items, frame.charge is None and needsCharge,
+                                         frame.multiplicity is None and needsMultiplicity)
 
 
 _SPECIAL = ("Lattice", "pbc", "Properties")
