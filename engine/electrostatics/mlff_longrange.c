@@ -51,7 +51,9 @@ static mlff_status check_model(const mlff_longrange_model *model, const mlff_set
         return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "this model needs D3 dispersion, but its "
                          "file has no reference table (tensors d3.*): put the file " MLFF_D3_FILE
                          " beside the model file, or write one file that holds both with "
-                         "`openmm-mlff convert`, or switch dispersion off");
+                         "`openmm-mlff convert MODEL.safetensors OUT.safetensors --d3-table FILE` "
+                         "(after `openmm-mlff get aimnet2`, which brings a table, without "
+                         "--d3-table), or switch dispersion off");
     return MLFF_OK;
 }
 

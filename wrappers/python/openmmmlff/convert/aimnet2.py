@@ -465,7 +465,7 @@ def convert_member(source, tensors, prefix, path, sha256, member, options):
                               "cutoff": D3_CUTOFF, "smoothing_on": D3_SMOOTHING_ON}
         table, origin = find_table(tensors, prefix, path, options)
         arrays.update(table.rows(numbers).tensors())
-        metadata["d3_table"] = f"S. Grimme et al., J. Chem. Phys. 132, 154104 (2010); {origin}"
+        metadata["d3_table"] = d3_table.citation(origin)
     elif options.d3_table is not None:
         raise fail("a D3 table was given, but the model has no D3 term", where,
                    remedy="Leave out --d3-table")
@@ -478,15 +478,8 @@ def convert_member(source, tensors, prefix, path, sha256, member, options):
 
 def find_table(tensors, prefix, path, options):
     """(table, its origin): the given one, else the one inside the source, else the cached one."""
-    if options.d3_table is not None:
-        return d3_table.read(options.d3_table), f"from {options.d3_table.name}"
-    for name in ("d3bj", "dftd3"):
+    for name in ("d3bj", "dftd3") if options.d3_table is None else ():
         table = d3_table.from_tensors(tensors, f"{prefix}outputs.{name}.", path)
         if table is not None:
             return table, "from inside the source"
-    if options.cached_d3_table is not None and options.cached_d3_table.is_file():
-        return d3_table.read(options.cached_d3_table), f"from {options.cached_d3_table.name}"
-    raise fail("the model needs D3 dispersion, and its file does not hold the reference table",
-               path, remedy="Give a file that does with --d3-table (aimnet's dftd3_data.pt, a .jpt "
-                            "of the first release, or a converted model), or run "
-                            "'openmm-mlff get aimnet2' once, which leaves the table in the cache")
+    return d3_table.find(path, options)

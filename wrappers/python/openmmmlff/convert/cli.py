@@ -125,7 +125,8 @@ def _describe(path):
     _, metadata, _ = read_header(path)
     if "architecture" in metadata:
         settings = json.loads(metadata["architecture"])
-        model = f"AIMNet2 {settings['variant']}, member {settings['member']}"
+        model = (f"AIMNet2 {settings.get('variant', 'wb97m-d3')}, "
+                 f"member {settings.get('member', 0)}")     # docs/model-file.md has the defaults
         elements = element_names.symbols(settings["elements"])
     else:
         settings = json.loads(metadata["config"])

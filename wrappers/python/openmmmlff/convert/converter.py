@@ -4,7 +4,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import aimnet2, cache, distiller, elements as element_names, safetensors_file, schnetpack
+from . import (aimnet2, cache, d3_embed, distiller, elements as element_names, safetensors_file,
+               schnetpack)
 from .errors import brief, fail, listed
 from .sources import open_source
 
@@ -39,7 +40,8 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
     """Convert a published model file; return the paths written.
 
     source       file or folder: AIMNet2 TorchScript (.jpt), aimnet's .pt, a folder or file of
-                 safetensors with config.json; SchNetPack's best_model; MLFF_Distiller .pt or .onnx
+                 safetensors with config.json; SchNetPack's best_model; MLFF_Distiller .pt or .onnx;
+                 a model file of this package that lacks the D3 reference table which it needs
     out          OUT.safetensors; of an ensemble OUT_member0.safetensors, OUT_member1.safetensors...
     kind         'aimnet2', 'schnetpack' or 'distiller'; None: found out from the tensors
     member       write only this member of an ensemble, to ``out`` itself
@@ -75,9 +77,7 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
         definition=None if definition is None else Path(definition), variant=variant,
         cached_d3_table=cache.d3_table_path())
     try:
-        with open_source(source) as opened:
-            chosen = kind if kind is not None else detect(opened)
-            results = KINDS[chosen].convert(opened, options)
+        results = _results(source, kind, options)
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError,
             RecursionError) as error:
         # a value of a type that no model file has there
@@ -91,6 +91,15 @@ def convert(source, out, *, kind=None, member=None, d3_table=None, energy_unit=N
         _refuse_input(path, inputs)
     _install(paths, results, source)
     return paths
+
+
+def _results(source, kind, options):
+    """[(arrays, metadata, member)] of what is in a source."""
+    if kind in (None, "aimnet2") and d3_embed.lacks_table(source):
+        return d3_embed.convert(source, options)
+    with open_source(source) as opened:
+        chosen = kind if kind is not None else detect(opened)
+        return KINDS[chosen].convert(opened, options)
 
 
 def _refuse_input(path, inputs):

@@ -108,6 +108,23 @@ def read(path):
     return table
 
 
+def find(path, options):
+    """(table, its origin) for the model file at path: the given one, else the cached one."""
+    if options.d3_table is not None:
+        return read(options.d3_table), f"from {options.d3_table.name}"
+    if options.cached_d3_table is not None and options.cached_d3_table.is_file():
+        return read(options.cached_d3_table), f"from {options.cached_d3_table.name}"
+    raise fail("the model needs D3 dispersion, and its file does not hold the reference table",
+               path, remedy="Give a file that does with --d3-table (aimnet's dftd3_data.pt, a .jpt "
+                            "of the first release, or a converted model), or run "
+                            "'openmm-mlff get aimnet2' once, which leaves the table in the cache")
+
+
+def citation(origin):
+    """What metadata says about a table."""
+    return f"S. Grimme et al., J. Chem. Phys. 132, 154104 (2010); {origin}"
+
+
 def _first_table(tensors, path):
     for name in sorted(tensors):
         head, _, last = name.rpartition(".")
