@@ -1,6 +1,7 @@
 """AIMNet2 from Python and from the command line: charges, components, Coulomb, ensembles."""
 import copy
 import json
+import os
 import pickle
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from conftest import DATA, EXAMPLES, SHARED
 from openmm import app, unit
 from openmmmlff import MLFFForce, createMixedSystem, modelInfo
+from openmmmlff.convert import safetensors_file
 from openmmmlff.evaluate import Evaluator
 from openmmmlff.extxyz import readFrames
 
@@ -86,6 +88,46 @@ def goldenValues(values):
     names = ("nn", "sae", "sr_coulomb_subtracted", "coulomb_full", "d3")
     return ([values["components"][name]["energy"] for name in names], values["forces"],
             values["charges"])
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_remedy_for_a_missing_dispersion_table(command, tmp_path, cached):
+    """The command of the message, with a table or after get: values of the independent code."""
+    tensors, metadata = safetensors_file.read_arrays(SMALL)
+    table = {name.removeprefix("d3."): tensors.pop(name) for name in list(tensors)
+             if name.startswith("d3.")}
+    safetensors_file.write(tmp_path/"bare.safetensors", tensors, metadata)
+    system = next(s for s in json.loads(SMALL.with_suffix(".json").read_text())["systems"]
+                  if s["name"] == "formamide")
+    method = next(m for m in system["methods"] if m["coulomb"] == "simple" and
+                  m.get("dispersion", True) and not any("cutoff" in key for key in m))
+    (tmp_path/"f.xyz").write_text(xyz(system["numbers"], system["coord"]))
+    environment = {**os.environ, "OPENMMMLFF_CACHE": str(tmp_path/"cache")}
+    status, _, err = command("evaluate", "bare.safetensors", "f.xyz", env=environment)
+    assert status == 1 and "`openmm-mlff convert MODEL.safetensors OUT.safetensors --d3-table FILE`" in err
+    remedy = ["convert", "bare.safetensors", "whole.safetensors"]
+    status, _, err = command(*remedy, env=environment)
+    assert status == 1 and "--d3-table" in err and not (tmp_path/"whole.safetensors").exists()
+    if cached:
+        (tmp_path/"cache").mkdir()
+        safetensors_file.write(tmp_path/"cache"/"dftd3_reference.safetensors", table, {})
+    else:
+        remedy += ["--d3-table", SMALL]
+    status, _, err = command(*remedy, env=environment)
+    assert (status, err) == (0, "")
+    status, out, err = command("evaluate", "whole.safetensors", "f.xyz", "--json", "-",
+                               "--no-electron-check")
+    assert (status, err) == (0, "")
+    expected = [method["components"][name] for name in
+                ("network", "elements", "coulomb_short", "coulomb_full", "dispersion")]
+    assert expected[-1] != 0
+    check(json.loads(out)[0], expected, method["forces"], method["charges"])
+    # what has its table, and options that have no effect
+    for arguments, message in ((["whole.safetensors", "x.safetensors"], "Use it as it is"),
+                               ([*remedy[1:], "--variant", "x"], "--variant has no effect"),
+                               (["bare.safetensors", "bare.safetensors"], "are the same file")):
+        status, _, err = command("convert", *arguments, env=environment)
+        assert status == 1 and message in err and len(err.splitlines()) == 1
 
 
 @needs_weights
@@ -258,6 +300,32 @@ def test_an_odd_number_of_electrons_must_be_meant(command, tmp_path, model):
     status, out, err = command("compare", model, "f.xyz", "--platforms", "Reference", "CPU",
                                "--no-electron-check")
     assert status == 0, err
+
+
+def test_a_fractional_charge_must_be_meant(command, tmp_path):
+    """No number of electrons has it. Insisted on, the charges of the atoms sum to it."""
+    (tmp_path/"f.xyz").write_text(WATER + WATER.replace("water", "charge=-0.5"))
+    for arguments, frames in (([], (False, True)), (["--charge", 0.25], (True, True)),
+                              (["--charge", 1e-9], (True, True)), (["--charge", -2], (False, False))):
+        status, out, err = command("evaluate", SMALL, "f.xyz", *arguments, "--json", "-")
+        assert status == any(frames) and tuple("error" in r for r in json.loads(out)) == frames
+        assert err.count("is no whole number") == err.count("--no-electron-check") == sum(frames)
+    status, out, err = command("evaluate", SMALL, "f.xyz", "--no-electron-check", "--json", "-")
+    assert (status, err) == (0, "")
+    assert [sum(r["charges"]) for r in json.loads(out)] == pytest.approx([0, -0.5], abs=1e-6)
+    status, _, err = command("compare", SMALL, "f.xyz", "--platforms", "CPU", "--charge", 0.25)
+    assert status == 1 and "a total charge of 0.25 e is no whole number" in err
+
+
+def test_an_ensemble_of_the_same_model(command, tmp_path):
+    """By content, whatever the names: a deviation of 0 would say that the models agree."""
+    (tmp_path/"w.xyz").write_text(WATER)
+    (tmp_path/"copy.safetensors").write_bytes(SMALL.read_bytes())
+    (tmp_path/"link.safetensors").symlink_to(SMALL)
+    for other in (SMALL, "copy.safetensors", "link.safetensors"):
+        status, out, err = command("evaluate", SMALL, "w.xyz", "--model", other)
+        assert status == 1 and out == "" and len(err.splitlines()) == 1
+        assert f"the models {SMALL} and {other} have the same content" in err
 
 
 def test_charge_and_multiplicity_of_the_command_line(command, tmp_path):

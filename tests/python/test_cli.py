@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from openmmmlff.convert import safetensors_file
 from openmmmlff.evaluate import EvaluationError, Evaluator, reducedBox
 from openmmmlff.extxyz import readFrames
 
+COMMAND = os.path.join(os.path.dirname(sys.executable), "openmm-mlff")
 WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 TOLERANCE = 1e-8  # eV and eV/angstrom, Reference
 
@@ -451,6 +453,41 @@ def test_bad_input(command, tmp_path, arguments, message):
     assert err.startswith("openmm-mlff evaluate: ") and message in err
 
 
+@pytest.mark.parametrize("arguments, name", [
+    (["evaluate", "painn-hcno", "w.xyz", "--json", ""], "--json"),
+    (["evaluate", "painn-hcno", "w.xyz", "--json="], "--json"),
+    (["evaluate", "painn-hcno", "w.xyz", "--model", ""], "--model"),
+    (["evaluate", "painn-hcno", "w.xyz", "--platform", ""], "--platform"),
+    (["evaluate", "painn-hcno", ""], "FILE"), (["evaluate", "", "w.xyz"], "MODEL"),
+    (["info", ""], "MODEL"), (["info", "painn-hcno", "--json", ""], "--json"),
+    (["convert", "", "out.safetensors"], "SOURCE"), (["convert", "w.xyz", ""], "OUT"),
+    (["convert", "w.xyz", "out.safetensors", "--variant", ""], "--variant"),
+    (["get", "aimnet2", "--cache", ""], "--cache"), (["get", "aimnet2", "--from", ""], "--from"),
+    (["benchmark", "--json", ""], "--json"), (["benchmark", "--plot", ""], "--plot"),
+    (["benchmark", "--data", ""], "--data"), (["benchmark", "--models", ""], "--models")])
+def test_an_empty_argument_is_none(command, tmp_path, arguments, name):
+    """That of a shell variable that is not set: not as if the option was not there."""
+    (tmp_path/"w.xyz").write_text(WATER)
+    status, out, err = command(*arguments)
+    assert (status, out) == (1, "")
+    assert err == (f"openmm-mlff {arguments[0]}: {name} is an empty text: expected a name, or leave "
+                   "it out\n")
+
+
+def test_warnings_about_the_comment_line(command, tmp_path):
+    """Free text that may be a charge or a unit: said, on stderr and in the JSON."""
+    (tmp_path/"f.xyz").write_text(WATER.replace("water", "water 2+") + WATER)
+    status, out, err = command("evaluate", "painn-hcno", "f.xyz", "--json", "-")
+    first, second = json.loads(out)
+    assert status == 0 and first["energy"] == second["energy"] and "warnings" not in second
+    assert "'2+' in the comment line looks like an ion" in first["warnings"][0]
+    assert err == f"openmm-mlff evaluate: warning: frame 1 (f.xyz:1): {first['warnings'][0]}\n"
+    status, _, err = command("compare", "painn-hcno", "f.xyz", "--platforms", "CPU", "--json", "c.json")
+    assert status == 0 and err.count("looks like an ion") == 1 and "warning: frame 1" in err
+    status, _, err = command("evaluate", "painn-hcno", "f.xyz", "--charge", 0)
+    assert (status, err) == (0, "")
+
+
 @pytest.mark.parametrize("link", [False, True])
 def test_no_input_is_overwritten(command, tmp_path, link):
     """--json on a file that is read: refused, by whatever name, and the file is as it was."""
@@ -492,6 +529,57 @@ def test_results_are_written_as_they_come(tmp_path):
     text = part.read_text()
     first, _ = json.JSONDecoder().raw_decode(text[2:])
     assert first["natoms"] == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_in_words(tmp_path, number):
+    """What was computed so far is named; the older file is there; no file is left without a word."""
+    (tmp_path/"f.xyz").write_text(WATER*20000)
+    (tmp_path/"out.json").write_text("older")
+    process = subprocess.Popen([COMMAND, "evaluate", "painn-hcno", "f.xyz", "--json", "out.json"],
+                               cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while time.time() < deadline and process.poll() is None and not any(
+            p.stat().st_size for p in tmp_path.glob(".out.json.*.part")):
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == 128 + number
+    part, = tmp_path.glob(".out.json.*.part")
+    first, second = err.splitlines()
+    assert first == f"openmm-mlff: what was computed so far is in {part}"
+    assert second == "openmm-mlff evaluate: " + ("interrupted" if number == signal.SIGINT else
+                                                 f"ended by the signal {number.name}")
+    assert json.loads(part.read_text())[0]["natoms"] == 3
+    assert (tmp_path/"out.json").read_text() == "older"
+
+
+def test_a_signal_before_there_are_results(tmp_path):
+    """Nothing stays beside the target."""
+    (tmp_path/"f.xyz").write_text(WATER*20000)
+    process = subprocess.Popen([COMMAND, "compare", "painn-hcno", "f.xyz", "--json", "out.json",
+                                "--platforms", "CPU"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while time.time() < deadline and process.poll() is None and not list(tmp_path.glob(".out*")):
+        time.sleep(0.02)
+    process.terminate()
+    _, err = process.communicate()
+    assert process.returncode == 143 and err == "openmm-mlff compare: ended by the signal SIGTERM\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["f.xyz"]
+
+
+def test_an_interruption_at_any_time_shows_no_traceback(tmp_path):
+    """Also while OpenMM and numpy are imported. Before that, Python itself starts: 50 ms here."""
+    (tmp_path/"f.xyz").write_text(WATER*20000)
+    for delay in np.linspace(0.05, 0.5, 19):
+        process = subprocess.Popen([COMMAND, "evaluate", "painn-hcno", "f.xyz", "--json", os.devnull],
+                                   cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        assert out == "" and "Traceback" not in err, (delay, err)
+        assert process.returncode in (-signal.SIGINT, 130)
 
 
 def test_texts_of_a_file_reach_the_terminal_harmless(command, tmp_path):

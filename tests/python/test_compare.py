@@ -462,9 +462,10 @@ def test_no_input_is_overwritten(command, tmp_path):
         for arguments, targets in ((structure, names[:2]), (serialized, names)):
             for target in targets:
                 status, out, err = command("compare", *arguments, *CPU, option, target)
-                assert status == 1 and out == "" and "is an input file" in err, (target, err)
+                assert status == 1 and out == "", (target, err)
+                assert "is an input file" in err or option == "--plot" and "ends in .png" in err
     assert {name: (tmp_path/name).read_bytes() for name in names} == before
-    status, _, err = command("compare", *structure, *CPU, "--json", "x", "--plot", "./x")
+    status, _, err = command("compare", *structure, *CPU, "--json", "x.png", "--plot", "./x.png")
     assert status == 1 and "are the same file" in err
 
 
@@ -501,15 +502,17 @@ def test_tolerances():
 
 # ------------------------------------------------------------------ contenders
 def test_base(command, tmp_path):
-    """CPU as the base: the same figures the other way round; Reference is a contender."""
+    """Reference is the base, also where it is not among --platforms. CPU as the base: the same
+    figures the other way round; Reference is a contender."""
     (tmp_path/"f.xyz").write_text(WATER)
     found = []
-    for base, other in (("Reference", "CPU"), ("CPU", "Reference")):
-        status, out, err = command("compare", "painn-hcno", "f.xyz", "--platforms", other, "--base",
-                                   base, "--json", "-")
+    for base, other, arguments in (("Reference", "CPU", []), ("CPU", "Reference", ["--base", "CPU"])):
+        status, out, err = command("compare", "painn-hcno", "f.xyz", "--platforms", other,
+                                   *arguments, "--json", "-")
         assert status == 0, err
         result = json.loads(out)
         assert result["base"]["platform"] == base
+        assert [c["platform"] for c in result["contenders"]] == [other]
         found.append(contenderOf(result, other)["frames"][0]["mlff"])
     assert found[0]["energy"] == pytest.approx(found[1]["energy_base"], abs=1e-9)
     assert found[0]["force_max"] == pytest.approx(found[1]["force_max"], rel=1e-6)
@@ -526,8 +529,8 @@ def test_a_platform_that_is_not_there(command, tmp_path):
     result = json.loads((tmp_path/"c.json").read_text())
     assert contenderOf(result, "CPU")["status"] == "ok"
     assert contenderOf(result, "Abacus")["status"] == "unavailable"
-    status, _, err = command("compare", "painn-hcno", "f.xyz", "--platforms", "CPU", "Abacus")
-    assert status == 1 and "nothing to compare" in err and "Abacus" in err
+    status, _, err = command("compare", "painn-hcno", "f.xyz", "--platforms", "Abacus")
+    assert status == 1 and "nothing to compare" in err and "Abacus: there is no such" in err
 
 
 def test_contenders_of_this_machine():
@@ -655,11 +658,22 @@ def test_frames_that_fail(command, tmp_path):
     (["painn-hcno", "w.xyz", "--no-dispersion"], "--no-dispersion"),
     (["painn-hcno", "w.xyz", "--steps", "-1"], "--steps -1"),
     (["painn-hcno", "w.xyz", "--base", "Abacus"], "the base Abacus: there is no such platform"),
-    (["painn-hcno", "w.xyz", "--platforms", "Reference"], "nothing to compare with Reference"),
+    (["painn-hcno", "w.xyz", "--platforms", "Reference"],
+     "nothing to compare with Reference double: name another one with --platforms"),
     (["painn-hcno", "w.xyz", "--platforms", "CPU", "--matrix-precision", "TF32"],
      "is about the platform CUDA"),
     (["painn-hcno", "w.xyz", "--json", "no/such.json"], "no folder"),
     (["painn-hcno", "w.xyz", "--plot", "."], "is a folder"),
+    (["painn-hcno", "w.xyz", "--plot", "x.foo"], "--plot x.foo: expected a name that ends in .png"),
+    (["painn-hcno", "w.xyz", "--plot", "x"], "expected a name that ends in .png"),
+    (["painn-hcno", "w.xyz", "--plot", ""], "--plot is an empty text"),
+    (["painn-hcno", "w.xyz", "--json", ""], "--json is an empty text"),
+    (["painn-hcno", "w.xyz", "--base", ""], "--base is an empty text"),
+    (["painn-hcno", "w.xyz", "--platforms", "CPU", ""], "--platforms is an empty text"),
+    (["painn-hcno", ""], "FILE is an empty text"),
+    (["s.xml", "--positions", ""], "--positions is an empty text"),
+    (["painn-hcno", "bohr.xyz"], "length_unit=bohr: positions and Lattice are read in angstrom"),
+    (["s.xml", "--positions", "bohr.xyz"], "length_unit=bohr"),
 ])
 def test_refused(tmp_path, monkeypatch, capsys, arguments, message):
     """One line on stderr, status 1, nothing on stdout."""
@@ -667,6 +681,7 @@ def test_refused(tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path/"w.xyz").write_text(WATER)
     (tmp_path/"w.txt").write_text(WATER)
     (tmp_path/"empty.xyz").write_text("\n")
+    (tmp_path/"bohr.xyz").write_text(WATER.replace("\n", "\nlength_unit=bohr ", 1))
     (tmp_path/"bad.xml").write_text("<System")
     (tmp_path/"bad.pdb").write_text("ATOM      1  O   HOH A   1      xx\n")
     bare = openmm.System()

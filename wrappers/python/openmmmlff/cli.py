@@ -20,6 +20,7 @@ from openmmmlff.extxyz import readFrames
 from openmmmlff.models import addChargeOptions, addGeometryOption, modelPaths
 from openmmmlff.output import (JsonArray, OutputFile, checkTarget, librariesToStderr, message,
                                printable, tell, writeJson)
+from openmmmlff.signals import Terminated, terminationRaises
 from openmmmlff.vibrations import vibrationalWavenumbers
 
 # What users are told in one line; anything else is a defect and shows its traceback.
@@ -50,9 +51,11 @@ def main(arguments=None):
             stream.reconfigure(errors="backslashreplace")   # any text can be printed
     args = _parser().parse_args(arguments)
     try:
-        status = args.run(args)
-        sys.stdout.flush()
-        return status
+        _refuseEmpty(args)
+        with terminationRaises():
+            status = args.run(args)
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:
         # the reader (head, less) has gone: nothing more to say, not even when Python exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,9 +63,25 @@ def main(arguments=None):
     except KeyboardInterrupt:
         tell(args.command, "interrupted")
         return 130
+    except Terminated as signal_:
+        tell(args.command, f"ended by the signal {signal_}")
+        return 128 + signal_.number
     except _EXPECTED as error:
         tell(args.command, message(error))
         return 1
+
+
+# Names of arguments in messages, where argparse has another one.
+_ARGUMENTS = {"members": "--model", "source_file": "--from", **{
+    name: name.upper() for name in ("model", "file", "source", "out", "name")}, "files": "FILE"}
+
+
+def _refuseEmpty(args):
+    """An empty text, of a shell variable that is not set, is no argument: not even a missing one."""
+    for name, value in vars(args).items():
+        if "" in (value if isinstance(value, list) else [value]):
+            option = _ARGUMENTS.get(name, "--" + name.replace("_", "-"))
+            raise EvaluationError(f"{option} is an empty text: expected a name, or leave it out")
 
 
 def _parser():

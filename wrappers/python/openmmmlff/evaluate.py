@@ -53,6 +53,7 @@ class Evaluator:
                  multiplicity=None, checkElectrons=True):
         self.paths = [path for model in models for path in modelPaths(model)]
         self.force = MLFFForce(self.paths)
+        _refuseTwins(self.force)
         self.force.setCoulombMethod(coulomb)
         self.force.setUseDispersion(dispersion)
         self.force.setCheckGeometry(geometry)
@@ -137,7 +138,7 @@ class Evaluator:
 
     def _warnings(self, frame, result, periodic):
         """Sentences about positions that the model was not made for, and a residual force."""
-        found = [self._inContext.getGeometryWarning(self._context)]
+        found = [*frame.warnings, self._inContext.getGeometryWarning(self._context)]
         binding = result["energy"] - sum(map(self._atomEnergy, frame.numbers))
         if abs(binding) > ENERGY_BOUND*len(frame.numbers):
             found.append(f"the energy is {binding/len(frame.numbers):.3g} eV per atom away from "
@@ -181,6 +182,10 @@ class Evaluator:
         """
         numbers, charge, multiplicity, periodic, _ = kind
         force = self.force.__copy__()
+        if charge != round(charge) and force.getModelHasCharges() and force.getCheckElectrons():
+            raise EvaluationError(f"a total charge of {charge:.9g} e is no whole number, so that no "
+                                  "number of electrons has it: is it right? --no-electron-check "
+                                  "computes it all the same")
         force.setRegionParameters(0, charge, multiplicity)
         force.setUsesPeriodicBoundaryConditions(periodic)
         if periodic:
@@ -203,6 +208,17 @@ class Evaluator:
             self._failed += 1
             raise
         self._key, self._inContext = kind, force
+
+
+def _refuseTwins(force):
+    """Two members of an ensemble with the same content: their deviation says nothing."""
+    files = {}
+    for k in range(force.getNumEnsembleMembers()):
+        file, sha256 = force.getEnsembleMemberFile(k), force.getEnsembleMemberHash(k)
+        if sha256 in files:
+            raise EvaluationError(f"the models {files[sha256]} and {file} have the same content: the "
+                                  "members of an ensemble must differ; give each of them once")
+        files[sha256] = file
 
 
 def _reference():

@@ -72,12 +72,13 @@ def librariesToStderr():
 
 
 # ------------------------------------------------------------------ files
-def checkTarget(option, path, inputs=(), outputs=()):
+def checkTarget(option, path, inputs=(), outputs=(), ending=""):
     """Refuse, before the work begins, a target that cannot be written or is something else's file.
 
     option   how messages name it, such as --json
     inputs   paths of files that are read; those that do not exist are skipped
     outputs  (option, path) of other targets
+    ending   of the names of files of this kind, such as .png
     """
     name = f"{option} {printable(path, 300)}"
     for other in inputs:
@@ -96,6 +97,9 @@ def checkTarget(option, path, inputs=(), outputs=()):
     if _regular(path) and not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{name} cannot be written: no file can be made in "
                           f"{printable(folder, 300)}")
+    if _regular(path) and not os.fspath(path).lower().endswith(ending):
+        raise OutputError(f"{name}: expected a name that ends in {ending}, the only kind that is "
+                          "written")
 
 
 class OutputFile:

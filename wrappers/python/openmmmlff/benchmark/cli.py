@@ -129,7 +129,7 @@ def _targets(args, inputs):
     targets = [(option, path) for option, path in (("--json", args.json), ("--plot", args.plot))
                if path]
     for k, (option, path) in enumerate(targets):
-        checkTarget(option, path, inputs, targets[:k])
+        checkTarget(option, path, inputs, targets[:k], ".png" if option == "--plot" else "")
     return targets
 
 

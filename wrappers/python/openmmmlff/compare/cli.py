@@ -55,8 +55,7 @@ def register(subparsers):
         help="of CUDA in single and mixed precision, to compare: %(choices)s (default: as the "
              "forces say)")
     add("--base", metavar="P",
-        help="platform that the others are compared with (default: Reference, or the first of "
-             "--platforms)")
+        help="platform that the others are compared with (default: Reference)")
     add("--steps", type=int, default=0, metavar="N",
         help="steps of Langevin dynamics (300 K, 1 fs) on each platform before the comparison")
     addChargeOptions(add)
@@ -152,7 +151,7 @@ def _targets(args, inputs):
     targets = [("--json", args.json)] if args.json and args.json != "-" else []
     targets += [("--plot", args.plot)] if args.plot else []
     for k, (option, path) in enumerate(targets):
-        checkTarget(option, path, inputs, targets[:k])
+        checkTarget(option, path, inputs, targets[:k], ".png" if option == "--plot" else "")
     return targets
 
 
@@ -209,7 +208,7 @@ def _refuseWithoutEffect(args, evaluator):
 def _chooseBase(args, contenders):
     """(the base, the others); the base has the highest of its precisions."""
     names = [c.platform for c in contenders]
-    name = args.base or (REFERENCE if REFERENCE in names else names[0])
+    name = args.base or REFERENCE
     if name not in names:
         contenders = findContenders([name], args.precisions) + contenders
     own = [c for c in contenders if c.platform == name]
@@ -219,7 +218,8 @@ def _chooseBase(args, contenders):
     others = [c for c in contenders if c is not base]
     if not any(c.precision for c in others):
         reasons = [f"{c.platform}: {c.unavailable}" for c in others]
-        raise EvaluationError("; ".join([f"there is nothing to compare with {base.name}",
+        remedy = "" if reasons else ": name another one with --platforms"
+        raise EvaluationError("; ".join([f"there is nothing to compare with {base.name}" + remedy,
                                          *reasons]))
     return base, others
 

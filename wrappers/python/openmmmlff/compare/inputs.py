@@ -68,11 +68,18 @@ def structureCases(path, evaluator, frames, folder, errors):
         except (openmm.OpenMMException, EvaluationError) as error:
             errors.add(frame.index, frame.name, " ".join(str(error).split()))
             continue
+        _warn(errors, frame)
         positions = 0.1*frame.positions
         if rotation is not None:
             positions = positions @ rotation.T
         cases.append(Case(frame.index, frame.name, system, positions, box))
     return cases
+
+
+def _warn(errors, frame):
+    """Say what a frame's comment line may mean; it is compared all the same."""
+    for text in frame.warnings:
+        errors.tell(f"warning: {frame.name}: {text}")
 
 
 def makeEvaluator(args, model):
@@ -119,6 +126,8 @@ def systemCases(path, positionsFile, frames, folder, errors, geometry=True):
     for frame in chosenFrames(read[ending](positionsFile), frames, positionsFile):
         try:
             cases.append(_systemCase(frame, file, system.getNumParticles()))
+            if not isinstance(frame, Case):
+                _warn(errors, frame)
         except EvaluationError as error:
             errors.add(frame.index, frame.name, str(error))
     return cases
