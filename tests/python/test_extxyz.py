@@ -1,4 +1,7 @@
 """The reader of extended XYZ files."""
+import bz2
+import gzip
+import lzma
 import os
 import time
 
@@ -285,6 +288,71 @@ def test_cells_under_other_names(read, comment):
 def test_keys_of_a_program_beside_those_of_the_format(read):
     frame = good(read(f'1\n{WATER_COLUMNS} lattice=fcc properties=none PBC=x pbc="F F F"\nO 0 0 0\n')[0])
     assert frame.lattice is None and not frame.pbc
+
+
+@pytest.mark.parametrize("comment", [
+    "10 10 10", "10 10 10 90 90 90", "10, 0, 0, 0, 10, 0, 0, 0, 10", "periodic 10. 10. 10.",
+    "surface 10. 10. 10.", "CRYST1 10 10 10 90 90 90", "cell: 10 10 10",
+    "# CELL(abcABC):   28.8  28.8 28.8 90.0 90.0 90.0  Step: 0 positions{angstrom}"])
+def test_cells_in_texts(read, comment):
+    """As BigDFT, i-PI and others write them."""
+    assert "look" in (error := read(f"1\n{comment}\nO 0 0 0\n")[0].error) and "like a cell" in error
+    assert not good(read(f'1\n{comment} pbc="F F F"\nO 0 0 0\n')[0]).pbc
+
+
+@pytest.mark.parametrize("comment", ["1 2 3 4", "periodic box", "surface of 10 atoms",
+                                     "cell 3", "lattice run 3", "box: none"])
+def test_texts_without_a_cell(read, comment):
+    assert good(read(f"1\n{comment}\nO 0 0 0\n")[0]).lattice is None
+
+
+@pytest.mark.parametrize("comment, message", [
+    ("fractional coordinates", "'fractional' in the comment line may be about the positions"),
+    ('Lattice="9 0 0 0 9 0 0 0 9" scaled positions', "'scaled pos'"), ("Direct coordinates", "'direct"),
+    ("# Step: 0 Bead: 0 positions{atomic_unit} cell{atomic_unit}", "a unit of the positions"),
+    ("O 0 0 0.119", "looks like an atom: is the comment line missing?"),
+    ("H 1.0 -2 1e0 0.4", "looks like an atom"), ('{"charge": -1}', "write charge=-1"),
+    ("Properties=species:S:1:pos:R:3:pos:R:3", "pos is twice"),
+    ("Properties=species:S:1:pos:R:3:species:S:1", "species is twice")])
+def test_comment_lines_of_other_dialects(read, comment, message):
+    assert message in read(f"1\n{comment}\nO 0 0 0\n")[0].error
+
+
+def test_types_of_lammps_are_no_atomic_numbers(read):
+    text = "3\nAtoms. Timestep: 100\n1 0 0 0.119\n2 0 0.763 -0.477\n2 0 -0.763 -0.477\n"
+    assert "types of atoms, not atomic numbers" in read(text)[0].error
+    symbols = text.replace("\n1 ", "\nO ").replace("\n2 ", "\nH ")
+    assert good(read(symbols)[0]).numbers == (8, 1, 1)
+    assert good(read(text.replace("Atoms. Timestep: 100", "water"))[0]).numbers == (1, 2, 2)
+
+
+def test_names_of_atoms_that_are_elements_in_capitals(read):
+    """CA is calcium in files that have capitals alone, and C alpha in others: a warning."""
+    frame = good(read("2\n\nN 0 0 0\nCA 1.46 0 0\n")[0])
+    assert frame.numbers == (7, 20)
+    assert frame.warnings == ["line 4: 'CA' is read as the element Ca: is it the name of an atom C?"]
+    for symbol in ("Ca", "ca", "CL", "BR", "20"):
+        assert good(read(f"2\n\nN 0 0 0\n{symbol} 1.46 0 0\n")[0]).warnings == []
+
+
+@pytest.mark.parametrize("species, remedy", [("D", "write H"), ("T", "write H"), ("X", "dummy atoms"),
+                                             ("Bq", "ghost atoms")])
+def test_isotopes_and_dummy_atoms(read, species, remedy):
+    error = read(f"1\n\n{species} 0 0 0\n")[0].error
+    assert f"'{species}' is not an element: " in error and remedy in error
+
+
+@pytest.mark.parametrize("content, message", [
+    (gzip.compress(b"1\n\nO 0 0 0\n"), "gunzip"), (bz2.compress(b"1\n\nO 0 0 0\n"), "bunzip2"),
+    (lzma.compress(b"1\n\nO 0 0 0\n"), "unxz"), (b"PK\3\4" + bytes(60), "ZIP"),
+    ("1\n\nO 0 0 0\n".encode("utf-16"), "UTF-8"), ("1\n\nO 0 0 0\n".encode("utf-16-be"), "UTF-8"),
+    ("1\n\nO 0 0 0\n".encode("utf-32"), "UTF-8"), (b"data_water\n_cell_length_a 5\n", "CIF"),
+    (b"ATOM      1  O   HOH A   1       0.000   0.000   0.119  1.00  0.00           O\n", "PDB")])
+def test_files_of_other_kinds(tmp_path, content, message):
+    (tmp_path/"f.xyz").write_bytes(content)
+    frame, = readFrames(tmp_path/"f.xyz")
+    assert "expected the number of atoms" in frame.error and message in frame.error
+    assert len(frame.error) < 200
 
 
 @pytest.mark.parametrize("line", ["O 1e7 0 0", "O 0 -1e300 0", "O 0 0 \u0663", "O 0 1_0 0", "O 0 0 0x1",

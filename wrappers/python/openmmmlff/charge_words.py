@@ -147,8 +147,8 @@ def _values(text):
 # Text such as "charge -1", "Charge : +1", "(charge is 2-)", in lower case.
 _NUMBER_AFTER = (r"(?=[\s:(])\s{0,9}(?P<link>[:(]|is\b|of\b)?\s{0,9}"
                  r"(?P<value>[+-]?[0-9]{1,6}(?:\.[0-9]{0,9})?)(?P<sign>[+-]?)e?(?![\w.+-])")
-_TEXT = {"charge": re.compile(r"(?<![\w-])(?:charge|q|chg|chrg)" + _NUMBER_AFTER, re.ASCII),
-         "multiplicity": re.compile(r"(?<![\w/&-])(?:multiplicity|mult|spin)" + _NUMBER_AFTER,
+_TEXT = {"charge": re.compile(r"(?<![\w-])(?:charge|q|chg|chrg)[\"']?" + _NUMBER_AFTER, re.ASCII),
+         "multiplicity": re.compile(r"(?<![\w/&-])(?:multiplicity|mult|spin)[\"']?" + _NUMBER_AFTER,
                                     re.ASCII)}
 
 

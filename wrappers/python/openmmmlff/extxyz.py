@@ -61,6 +61,7 @@ def readFrames(path, needsCharge=True, needsMultiplicity=True):
     wrong number of atoms ends the file. OSError if the file cannot be read, or is no regular file.
     """
     with openRegular(path, encoding="utf-8-sig", errors="replace") as file:
+        other = _otherKind(os.pread(file.fileno(), 64, 0))
         lines = _Lines(file)
         index = 0
         while True:
@@ -73,7 +74,8 @@ def readFrames(path, needsCharge=True, needsMultiplicity=True):
                 count = _atomCount(line)
                 if count is None:
                     error = (f"line {lines.number}: expected the number of atoms, found "
-                             f"'{shorten(line)}'; what follows cannot be read")
+                             f"'{shorten(line)}'; " + (other if index == 0 and other else
+                                                      "what follows cannot be read"))
             except FrameError as tooLong:
                 error = f"{tooLong}; what follows cannot be read"
             index += 1
@@ -86,6 +88,24 @@ def readFrames(path, needsCharge=True, needsMultiplicity=True):
             yield frame
             if error is not None:
                 return
+
+
+_KINDS = ((b"\x1f\x8b", "it is compressed: unpack it with gunzip"),
+          (b"BZh", "it is compressed: unpack it with bunzip2"),
+          (b"\xfd7zXZ", "it is compressed: unpack it with unxz"),
+          (b"\x28\xb5\x2f\xfd", "it is compressed: unpack it with unzstd"),
+          (b"PK\3\4", "it is a ZIP archive: unpack it"),
+          (b"data_", "it looks like CIF, and XYZ is expected"),
+          *((word, "it looks like PDB, and XYZ is expected") for word in
+            (b"CRYST1", b"HEADER", b"REMARK", b"ATOM  ", b"HETATM", b"MODEL ", b"TITLE ", b"COMPND")))
+
+
+def _otherKind(head):
+    """What a file is that is no XYZ file, by its first bytes; '' where they do not say."""
+    found = next((what for start, what in _KINDS if head.startswith(start)), "")
+    if not found and (head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head[:4]):
+        return "it is UTF-16 or UTF-32, or no text: save it as UTF-8"
+    return found
 
 
 class _Lines:
@@ -159,11 +179,14 @@ def _parse(frame, lines, count, needsCharge, needsMultiplicity):
     if len(block) < count + 1:
         raise FrameError(f"the file ends after {max(len(block) - 1, 0)} of {count} atoms")
     keys = _Keys(block[0])
+    _checkText(block, keys)
     frame.warnings = length_words.checkLengthUnit(keys.items)
     _readCell(frame, keys, vectors)
     columns = _columns(keys.text("Properties"))
     rows = _rows(block[1:], columns, first)
+    _checkTypes(rows, columns, keys.items)
     frame.numbers = _numbers(rows, columns, first)
+    frame.warnings += _atomNames(rows, columns, first)
     frame.positions = _positions(rows, columns.position, first)
     charge_words.checkPair(keys.items, needsCharge, needsMultiplicity)
     if needsCharge:
@@ -324,12 +347,14 @@ def _wrongLattice(values):
     return ""
 
 
-_OTHER_CELLS = re.compile(r"(unit_?)?cell(_?(vectors?|lengths|parameters|par|abc|angles))?|"
-                          r"lattice_?\w{0,20}|box(_?vectors)?|tv", re.IGNORECASE)
+_OTHER_CELLS = re.compile(r"#?((unit_?)?cell(_?(vectors?|lengths|parameters|par|abc|angles))?|"
+                          r"lattice_?\w{0,20}|box(_?vectors)?|tv|periodic|surface|slab|cryst1?)"
+                          r"([(\[]?[a-z]{0,10}[)\]]?:?)", re.IGNORECASE)
 
 
 def _checkOtherCells(keys):
     """A frame without Lattice and pbc must not have what looks like a cell."""
+    _checkNumbersAlone(keys.items)
     for i, item in enumerate(keys.items):
         if not _OTHER_CELLS.fullmatch(item.key):
             continue
@@ -339,8 +364,34 @@ def _checkOtherCells(keys):
             words = re.sub(r"[\[\],]", " ", item.value.removeprefix("_JSON ")).split()
         if len(words) in (3, 6, 9) and all(number(word) is not None for word in words):
             raise FrameError(f"'{shorten(item.key)}' in the comment line looks like a cell, but is "
-                             "not read: write Lattice=\"...\" with nine numbers, or pbc=\"F F F\" "
-                             "for a molecule in vacuum")
+                             "not read: " + _CELL_REMEDY)
+
+
+_CELL_REMEDY = ("write Lattice=\"...\" with nine numbers, or pbc=\"F F F\" for a molecule in vacuum")
+
+
+def _checkNumbersAlone(items):
+    """A comment line of nothing but 3, 6 or 9 numbers: lengths, and angles, of other programs."""
+    if len(items) in (3, 6, 9) and all(item.value is None and number(item.key.strip(",")) is not None
+                                       for item in items):
+        raise FrameError(f"the {len(items)} numbers of the comment line look like a cell, but are not "
+                         f"read: {_CELL_REMEDY}, or add a word that says what they are")
+
+
+_FRACTIONAL = re.compile(r"\b(fractional|(scaled|reduced|direct|crystal) (coord|pos))", re.ASCII)
+
+
+def _checkText(block, keys):
+    """A comment line that is an atom, or that says that positions are not lengths."""
+    words = [item.key for item in keys.items if item.value is None]
+    if len(words) == len(keys.items) in (4, 5, 7) and _symbol(words[0]) is not None and \
+            all(number(word) is not None for word in words[1:]):
+        raise FrameError(f"the comment line '{shorten(block[0])}' looks like an atom: is the comment "
+                         "line missing? It may be empty, but must be there")
+    for text in charge_words.freeText(keys.items):
+        if match := _FRACTIONAL.search(text.lower()):
+            raise FrameError(f"'{match.group()}' in the comment line may be about the positions, "
+                             "which are read in angstrom: convert them, and leave the word out")
 
 
 # ------------------------------------------------------------------ the columns
@@ -375,6 +426,8 @@ def _columns(properties):
             raise FrameError(f"Properties={shorten(properties)}: "
                              f"'{shorten(name)}:{shorten(kind)}:{shorten(width)}' is not "
                              "name:type:columns with a type of S, R, I or L")
+        if name in start and name in ("pos", "species", "Z"):
+            raise FrameError(f"Properties={shorten(properties)}: {name} is twice in it")
         start.setdefault(name, (column, kind, int(width)))
         start.setdefault(name.lower(), (column, kind, int(width)))
         if kind in "RI" and int(width) == 1:
@@ -445,9 +498,41 @@ def _element(text, line):
     """Atomic number of a symbol, in any case, or of a number."""
     if re.fullmatch("[0-9]{1,3}", text) and 1 <= int(text) < len(SYMBOLS):
         return int(text)
-    if len(text) <= 2 and text.isascii() and text.capitalize() in SYMBOLS:
+    if (found := _symbol(text)) is not None:
+        return found
+    remedy = {"D": ": write H, which has the same energy", "T": ": write H, which has the same energy",
+              "X": ": leave dummy atoms out", "BQ": ": leave ghost atoms out"}
+    raise FrameError(f"line {line}: '{shorten(text)}' is not an element"
+                     + remedy.get(text.upper(), ""))
+
+
+def _symbol(text):
+    """Atomic number of a symbol, in any case; None where it is none."""
+    if len(text) <= 2 and text.isascii() and text.capitalize() in SYMBOLS[1:]:
         return SYMBOLS.index(text.capitalize())
-    raise FrameError(f"line {line}: '{shorten(text)}' is not an element")
+    return None
+
+
+def _checkTypes(rows, columns, items):
+    """LAMMPS writes its types, which begin at 1, where it was told no elements."""
+    if [item.key for item in items[:2]] == ["Atoms.", "Timestep:"] and \
+            all(fields[columns.species].isdecimal() for fields in rows):
+        raise FrameError("the comment line is LAMMPS's, and its numbers are types of atoms, not "
+                         "atomic numbers: write symbols (dump_modify ... element)")
+
+
+# Names of atoms in PDB files (C alpha, H gamma, ...) that are symbols in capitals, too.
+_ATOM_NAMES = ("CA", "CD", "CE", "CO", "HE", "HG", "HO", "NA", "ND", "NE")
+
+
+def _atomNames(rows, columns, first):
+    """Sentences about a symbol that may be the name of an atom."""
+    for i, fields in enumerate(rows):
+        text = fields[columns.species]
+        if text in _ATOM_NAMES:
+            return [f"line {first + i}: '{text}' is read as the element {text.capitalize()}: is it the "
+                    f"name of an atom {text[0]}?"]
+    return []
 
 
 def _values(rows, columns, first):

@@ -85,6 +85,11 @@ def _checkText(items):
             raise FrameError(f"'{shorten(words[i])}' in the comment line looks like the unit of the "
                              "positions, which are read in angstrom: convert them, or write "
                              "length_unit=angstrom where they are")
+        # i-PI writes positions{atomic_unit}, without its braces here
+        place = unit.removeprefix("positions")
+        if place != unit and place in _OTHER:
+            raise FrameError(f"'{shorten(words[i])}' in the comment line is a unit of the positions, "
+                             "which are read in angstrom: convert them")
         before = units[i - 1] if i else ""
         said = len(words) == 1 or before in ("in", "unit", "units") or words[i][0] in "(["
         # "atomic units" are two words; Au is gold
