@@ -1,6 +1,7 @@
 """The command openmm-mlff compare. Platforms other than Reference and CPU may be there or not."""
 import importlib.util
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -649,6 +650,11 @@ def test_frames_that_fail(command, tmp_path):
     (["s.xml", "--positions", "w.txt"], "expected a file that ends in"),
     (["s.xml", "--positions", "bare.xml"], "not a State"),
     (["s.xml", "--positions", "bad.pdb"], "bad.pdb"),
+    (["s.xml", "--positions", "turned.pdb"], "atom 0 (counted from 0) is H, but O in the System"),
+    (["s.xml", "--positions", "xyz.pdb"], "xyz.pdb cannot be read as PDB: no atoms are found in it"),
+    (["s.xml", "--positions", "xyz.cif"], "cannot be read as PDBx/mmCIF: no atoms are found in it"),
+    (["s.xml", "--positions", "fifo.pdb"], "fifo.pdb: not a regular file"),
+    (["s.xml", "--positions", "zero.cif"], "zero.cif: not a regular file"),
     (["s.xml", "--positions", "w.xyz", "--charge", "1"], "--charge has no effect on a System"),
     (["s.xml", "--positions", "w.xyz", "--coulomb", "dsf"], "--coulomb has no effect"),
     (["painn-hcno", "w.xyz", "--positions", "w.xyz"], "--positions is for a System"),
@@ -684,6 +690,13 @@ def test_refused(tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path/"bohr.xyz").write_text(WATER.replace("\n", "\nlength_unit=bohr ", 1))
     (tmp_path/"bad.xml").write_text("<System")
     (tmp_path/"bad.pdb").write_text("ATOM      1  O   HOH A   1      xx\n")
+    for name in ("xyz.pdb", "xyz.cif"):
+        (tmp_path/name).write_text(WATER)
+    row = "ATOM  {:>5}  {:<3} HOH A   1    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00          {:>2}\n"
+    (tmp_path/"turned.pdb").write_text("".join(row.format(*atom) for atom in (
+        (1, "H1", 0, 0.763, -0.477, "H"), (2, "O", 0, 0, 0.119, "O"), (3, "H2", 0, -0.763, -0.477, "H"))))
+    os.mkfifo("fifo.pdb")
+    (tmp_path/"zero.cif").symlink_to("/dev/zero")
     bare = openmm.System()
     bare.addParticle(1.0)
     (tmp_path/"bare.xml").write_text(openmm.XmlSerializer.serialize(bare))

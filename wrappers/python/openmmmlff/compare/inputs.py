@@ -39,6 +39,7 @@ class Case:
     positions: np.ndarray       # [n][3] nm
     box: np.ndarray | None = None                   # [3][3] nm; None: the System's
     parameters: dict = field(default_factory=dict)  # of the Context
+    symbols: list = field(default_factory=list)     # of the positions' file, where it says them
 
 
 class FrameErrors:
@@ -140,6 +141,7 @@ def _systemCase(frame, file, n):
         if len(frame.positions) != n:
             raise EvaluationError(f"{len(frame.positions)} positions, but the System has {n} "
                                   "particles")
+        _checkElements(frame.symbols, file.symbols)
         return frame
     if frame.error:
         raise EvaluationError(frame.error)
@@ -149,11 +151,17 @@ def _systemCase(frame, file, n):
         if np.any(np.triu(box, 1) != 0):
             raise EvaluationError("its Lattice does not have OpenMM's form: a along x, b in the xy "
                                   "plane")
-    for particle, symbol in enumerate(file.symbols[:len(frame.numbers)]):
-        if symbol not in ("", SYMBOLS[frame.numbers[particle]]):
-            raise EvaluationError(f"atom {particle} (counted from 0) is "
-                                  f"{SYMBOLS[frame.numbers[particle]]}, but {symbol} in the System")
+    symbols = [SYMBOLS[number] for number in frame.numbers]
+    _checkElements(symbols, file.symbols)
     return _systemCase(Case(frame.index, frame.name, file, 0.1*frame.positions, box), file, n)
+
+
+def _checkElements(found, expected):
+    """The symbols of a file of positions against those of a System; '' is any element."""
+    for particle, (symbol, other) in enumerate(zip(found, expected)):
+        if symbol != other and "" not in (symbol, other):
+            raise EvaluationError(f"atom {particle} (counted from 0) is {symbol}, but {other} in the "
+                                  "System")
 
 
 def _xyzFrames(path):
@@ -176,19 +184,25 @@ def _stateFrames(path):
 
 
 def _pdbFrames(path):
-    reader = openmm.app.PDBFile if path.lower().endswith((".pdb", ".ent")) else openmm.app.PDBxFile
-    try:
-        file = reader(path)
-    except OSError:
-        raise
-    except Exception as error:  # the readers let any kind through
-        raise EvaluationError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    isPdb = path.lower().endswith((".pdb", ".ent"))
+    kind, reader = ("PDB", openmm.app.PDBFile) if isPdb else ("PDBx/mmCIF", openmm.app.PDBxFile)
+    with openRegular(path, encoding="utf-8-sig") as stream:
+        try:
+            file = reader(stream)
+        except OSError:
+            raise
+        except Exception as error:  # the readers let any kind through
+            why = ("no atoms are found in it" if isinstance(error, IndexError) else
+                   " ".join(str(error).split()))
+            raise EvaluationError(f"{path} cannot be read as {kind}: {why}") from None
     box = file.topology.getPeriodicBoxVectors()
     if box is not None:
         box = np.array([[x for x in v] for v in box._value])
+    symbols = [atom.element.symbol if atom.element else "" for atom in file.topology.atoms()]
     for i in range(file.getNumFrames()):
         yield Case(i + 1, f"{path}, model {i + 1}", None,
-                   np.array(file.getPositions(asNumpy=True, frame=i)._value), box)
+                   np.array(file.getPositions(asNumpy=True, frame=i)._value), box,
+                   symbols=symbols)
 
 
 def _load(path, kind, name):
