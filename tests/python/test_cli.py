@@ -627,6 +627,18 @@ def test_usage_errors(command, arguments):
     assert status == 2 and "usage:" in err
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(tmp_path, closed):
+    """As if they were /dev/null; a file of results does not become stdout."""
+    (tmp_path/"w.xyz").write_text(WATER)
+    for arguments in ("evaluate painn-hcno w.xyz", "evaluate painn-hcno w.xyz --json out.json",
+                      "info painn-hcno", "get --list"):
+        done = subprocess.run(f"{COMMAND} {arguments} {closed}", shell=True, cwd=tmp_path,
+                              capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+    assert json.loads((tmp_path/"out.json").read_text())[0]["natoms"] == 3
+
+
 def test_options_that_change_nothing_are_fine(command, tmp_path):
     (tmp_path/"w.xyz").write_text(WATER)
     status, _, err = command("evaluate", "--charge", 0, "painn-hcno", "w.xyz", "--coulomb",

@@ -46,6 +46,7 @@ written as they come, to a file beside FILE that takes its name at the end."""
 
 def main(arguments=None):
     """Run the command; returns the exit status."""
+    _openStandardStreams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")   # any text can be printed
@@ -69,6 +70,17 @@ def main(arguments=None):
     except _EXPECTED as error:
         tell(args.command, message(error))
         return 1
+
+
+def _openStandardStreams():
+    """What the caller has closed (>&-) is /dev/null: no other file must get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)      # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
 # Names of arguments in messages, where argparse has another one.

@@ -70,15 +70,15 @@ def register(subparsers):
 
 
 def _frames(text):
-    """{1, 4, 7, 8, 9} from '1,4,7-9'."""
-    found = set()
+    """[range(1, 2), range(4, 5), range(7, 10)] from '1,4,7-9'."""
+    found = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         if not (first.isdecimal() and (last or first).isdecimal()
                 and 1 <= int(first) <= int(last or first) < 10**7) or part.endswith("-"):
             raise argparse.ArgumentTypeError(f"'{text}': expected numbers from 1 on and ranges, "
                                              "such as 1,4,7-9")
-        found.update(range(int(first), int(last or first) + 1))
+        found.append(range(int(first), int(last or first) + 1))
     return found
 
 

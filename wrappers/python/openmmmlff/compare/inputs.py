@@ -260,16 +260,15 @@ def isXml(path):
 
 # ------------------------------------------------------------------ both
 def chosenFrames(read, frames, path):
-    """The frames whose numbers are in frames; all if it is None."""
-    missing = set(frames or ())
+    """The frames whose numbers are in frames, a list of ranges; all if it is None."""
     count = 0
     for frame in read:
         count += 1
-        missing.discard(frame.index)
-        if frames is None or frame.index in frames:
+        if frames is None or any(frame.index in part for part in frames):
             yield frame
     if count == 0:
         raise EvaluationError(f"{path} has no frames")
+    missing = [max(part[0], count + 1) for part in frames or () if part[-1] > count]
     if missing:
         raise EvaluationError(f"--frames: there is no frame {min(missing)}: {path} has {count}")
 
