@@ -1,5 +1,6 @@
 """The command openmm-mlff: info and evaluate."""
 import hashlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -568,13 +569,22 @@ def test_a_signal_before_there_are_results(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["f.xyz"]
 
 
+def test_the_command_starts_in_a_package_of_its_own():
+    """The one that imports nothing before Ctrl-C is taken care of."""
+    script, = importlib.metadata.entry_points(group="console_scripts", name="openmm-mlff")
+    assert script.value == "openmmmlff_command:main"
+
+
 def test_an_interruption_at_any_time_shows_no_traceback(tmp_path):
-    """Also while OpenMM and numpy are imported. Before that, Python itself starts: 50 ms here."""
+    """Also while OpenMM and numpy are imported; Python itself has started."""
     (tmp_path/"f.xyz").write_text(WATER*20000)
-    for delay in np.linspace(0.05, 0.5, 19):
-        process = subprocess.Popen([COMMAND, "evaluate", "painn-hcno", "f.xyz", "--json", os.devnull],
-                                   cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True)
+    start = ("import sys, openmmmlff_command; print('started', flush=True); "
+             "sys.exit(openmmmlff_command.main())")
+    for delay in np.linspace(0.02, 0.5, 17):
+        process = subprocess.Popen([sys.executable, "-c", start, "evaluate", "painn-hcno", "f.xyz",
+                                    "--json", os.devnull], cwd=tmp_path, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "started\n"
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
