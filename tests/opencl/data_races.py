@@ -5,7 +5,8 @@ nowhere before the kernels come to a card.
 
     python tests/opencl/data_races.py --program PROGRAM [CASE ...]
 
-Exit status 77 without Oclgrind (Debian: oclgrind; J. Price, S. McIntosh-Smith, IWOCL 2015).
+Exit status 77 without Oclgrind (Debian: oclgrind; J. Price, S. McIntosh-Smith, IWOCL 2015), or where
+OpenMM has no platform OpenCL, which needs a loader (Debian: ocl-icd-libopencl1).
 """
 
 import argparse
@@ -54,8 +55,12 @@ def main():
     if shutil.which("oclgrind") is None:
         print("skipped: there is no oclgrind")
         return SKIPPED
-    cases = options.cases or subprocess.run([options.program], text=True, check=True,
-                                            stdout=subprocess.PIPE).stdout.split()
+    listed = subprocess.run([options.program], text=True, stdout=subprocess.PIPE)
+    if listed.returncode == SKIPPED:
+        print(listed.stdout, end="")
+        return SKIPPED
+    listed.check_returncode()
+    cases = options.cases or listed.stdout.split()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(lambda case: check(options.program, case), cases))
     for printed, problems in outcomes:
