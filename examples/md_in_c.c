@@ -5,7 +5,7 @@
  *
  *   MODEL       a model file that knows H C N O, for example models/painn-hcno-distilled.safetensors
  *   STEPS       time steps of 0.5 fs, default 200
- *   --platform  Reference, CPU, ...; default: the fastest that can do it
+ *   --platform  Reference, CPU, ...; default: the one that OpenMM takes for the fastest
  *   --plugins   a folder of plugins; OpenMM's first, then MLFFForce's, for the platforms other than
  *               Reference. Default: where they are installed, or the folder in the environment
  *               variable OPENMM_PLUGIN_DIR
@@ -14,7 +14,7 @@
  *
  *   L=$(python -c 'import openmm; print(openmm.version.openmm_library_path)')
  *   gcc -std=c11 md_in_c.c -I$L/../include -L$L -lOpenMMMLFF -lOpenMM -Wl,-rpath,$L -o md_in_c
- *   ./md_in_c ../models/painn-hcno-distilled.safetensors
+ *   ./md_in_c ../models/painn-hcno-distilled.safetensors --platform CPU
  *
  * Exit status: 0; 1 if anything goes wrong, with the reason on stderr.
  */
