@@ -76,11 +76,10 @@ def test_links_that_lead_nowhere_are_found():
     assert broken(page, "#no-such-heading") and broken(page, "http:x")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+# the changelog tells of files as they were
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
 def test_files_that_are_named(page):
     """Paths of the repository, in code or not, from its root."""
-    if page.name == "CHANGELOG.md":
-        pytest.skip("it tells of files as they were")
     text = page.read_text(encoding="utf-8")
     paths = re.findall(rf"(?<![\w/.<-])((?:{'|'.join(ROOMS)})/[\w./-]*[\w/])", text)
     for path in sorted(set(paths)):
