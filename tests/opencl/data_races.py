@@ -34,12 +34,14 @@ def findings(log):
 
 
 def check(program, case):
-    """(what was printed, problems)"""
+    """(what was printed, problems; None where OpenMM has no platform OpenCL on Oclgrind either)"""
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "log")
         result = subprocess.run(["oclgrind", *OPTIONS, "--log", log, program, case], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text = open(log, encoding="utf-8", errors="replace").read() if os.path.exists(log) else ""
+    if result.returncode == SKIPPED:
+        return result.stdout.strip(), None
     printed = [line for line in result.stdout.splitlines() if line.startswith(case + ":")]
     problems = findings(text)
     if result.returncode != 0 or not printed:
@@ -55,14 +57,14 @@ def main():
     if shutil.which("oclgrind") is None:
         print("skipped: there is no oclgrind")
         return SKIPPED
-    listed = subprocess.run([options.program], text=True, stdout=subprocess.PIPE)
-    if listed.returncode == SKIPPED:
-        print(listed.stdout, end="")
-        return SKIPPED
-    listed.check_returncode()
-    cases = options.cases or listed.stdout.split()
+    cases = options.cases or subprocess.run([options.program], text=True, check=True,
+                                            stdout=subprocess.PIPE).stdout.split()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(lambda case: check(options.program, case), cases))
+    missing = [printed for printed, problems in outcomes if problems is None]
+    if missing:
+        print(missing[0])
+        return SKIPPED
     for printed, problems in outcomes:
         print(printed)
         for text in problems:
