@@ -31,7 +31,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	cd build/release && { $(BIN)/ctest --output-on-failure -j $(JOBS) --output-junit tests.xml \
-	    --test-output-size-passed 1000000; status=$$?; \
+	    --test-output-size-passed 1000000 --test-output-size-failed 1000000; status=$$?; \
 	    $(BIN)/python $(CURDIR)/tests/skipped.py tests.xml; exit $$status; }
 
 sanitize: $(VENV)/.tools

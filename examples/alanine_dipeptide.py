@@ -27,6 +27,7 @@ TEMPERATURE = 300*unit.kelvin
 FRICTION = 1/unit.picosecond
 TIME_STEP = 1*unit.femtoseconds
 N_FRAMES = 500                      # at most; steps between frames follow from it
+FILES = ("topology.pdb", "trajectory.dcd", "table.csv", "figure.png")
 GREEK = {"phi": "φ", "psi": "ψ"}
 
 
@@ -50,9 +51,12 @@ def main():
     deadline = time.time() + 66*args.minutes if args.steps is None else None
 
     interval = max(1, -(-(n_steps or 0)//N_FRAMES))
-    with Recorder(args.output, simulation, system, interval) as recorder:
-        done = 0 if interrupt else run(simulation, n_steps, recorder, interrupt, deadline)
-    recorder.drawFigure()
+    try:
+        with Recorder(args.output, simulation, system, interval) as recorder:
+            done = 0 if interrupt else run(simulation, n_steps, recorder, interrupt, deadline)
+        recorder.drawFigure()
+    except OSError as error:
+        sys.exit(f"error: writing in the folder '{args.output}' failed: {error.strerror}")
     print(f"\nSimulated {picoseconds(done):.3g} ps ({done} steps, {len(recorder.rows)} frames)"
           + (", interrupted" if interrupt else ""))
     for path in recorder.paths:
@@ -68,8 +72,12 @@ def checkFolder(folder):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        sys.exit(f"error: nothing can be written in the folder {folder}: {error.strerror}; choose "
+        sys.exit(f"error: nothing can be written in the folder '{folder}': {error.strerror}; choose "
                  "another one with --output")
+    for name in FILES:
+        if os.path.isdir(os.path.join(folder, name)):
+            sys.exit(f"error: '{os.path.join(folder, name)}' is a folder, and a file is to be "
+                     "written there; choose another folder with --output")
 
 
 def parseArguments():
@@ -226,8 +234,7 @@ class Recorder:
         self.simulation = simulation
         self.interval = interval        # steps between frames
         self.rows = []
-        names = ("topology.pdb", "trajectory.dcd", "table.csv", "figure.png")
-        self.paths = [os.path.abspath(os.path.join(folder, name)) for name in names]
+        self.paths = [os.path.abspath(os.path.join(folder, name)) for name in FILES]
         self.dihedrals = backbone(simulation.topology)
         freedom = 3*system.getNumParticles() - system.getNumConstraints() - 3
         self.kelvin = 2/(freedom*unit.MOLAR_GAS_CONSTANT_R.value_in_unit(

@@ -5,15 +5,16 @@
  *
  *   MODEL       a model file that knows H C N O, for example models/painn-hcno-distilled.safetensors
  *   STEPS       time steps of 0.5 fs, default 200
- *   --platform  Reference, CPU, ...; default: the fastest that can do it
- *   --plugins   where OpenMM's and MLFFForce's plugins are; OpenMM's first, for the platforms other
- *               than Reference. Default: the folders in the environment variables OPENMM_PLUGINS
- *               and MLFF_PLUGINS, else OpenMM's default folder
+ *   --platform  Reference, CPU, ...; default: the one that OpenMM takes for the fastest
+ *   --plugins   a folder of plugins; OpenMM's first, then MLFFForce's, for the platforms other than
+ *               Reference. Default: where they are installed, or the folder in the environment
+ *               variable OPENMM_PLUGIN_DIR
  *
- * With OpenMM from its wheel, compile with
+ * With OpenMM and MLFFForce installed by pip, compile and run it with
  *
- *   L=<site-packages>/OpenMM.libs
- *   gcc -std=c11 md_in_c.c -I$L/include -L$L/lib -lOpenMMMLFF -lOpenMM -Wl,-rpath,$L/lib -o md_in_c
+ *   L=$(python -c 'import openmm; print(openmm.version.openmm_library_path)')
+ *   gcc -std=c11 md_in_c.c -I$L/../include -L$L -lOpenMMMLFF -lOpenMM -Wl,-rpath,$L -o md_in_c
+ *   ./md_in_c ../models/painn-hcno-distilled.safetensors --platform CPU
  *
  * Exit status: 0; 1 if anything goes wrong, with the reason on stderr.
  */
@@ -96,21 +97,10 @@ static int parse(int argc, char **argv, options *opt) {
 }
 
 static int load_plugins(const options *opt) {
-    const char *folders[MAX_FOLDERS];
-    int n = 0;
-    for (; n < opt->n_folders; n++)
-        folders[n] = opt->folders[n];
-    if (n == 0) {
-        const char *openmm = getenv("OPENMM_PLUGINS"), *mlff = getenv("MLFF_PLUGINS");
-        if (openmm)
-            folders[n++] = openmm;
-        if (mlff)
-            folders[n++] = mlff;
-    }
-    if (n == 0)
-        folders[n++] = OpenMM_Platform_getDefaultPluginsDirectory();
-    for (int i = 0; i < n; i++)
-        if (OpenMM_MLFF_loadPlugins(folders[i]))
+    if (opt->n_folders == 0 && OpenMM_MLFF_loadDefaultPlugins())
+        return failed("plugins (others: --plugins FOLDER)");
+    for (int i = 0; i < opt->n_folders; i++)
+        if (OpenMM_MLFF_loadPlugins(opt->folders[i]))
             return failed("plugins");
     return 0;
 }

@@ -1,4 +1,4 @@
-"""Vibrations of water by AIMNet2: optimise, compute second derivatives, compare with experiment.
+"""Vibrations of water by AIMNet2: minimize, compute second derivatives, compare with experiment.
 
 Once before: openmm-mlff get aimnet2. Argument: another model, path or name.
 """

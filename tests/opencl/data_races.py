@@ -5,7 +5,8 @@ nowhere before the kernels come to a card.
 
     python tests/opencl/data_races.py --program PROGRAM [CASE ...]
 
-Exit status 77 without Oclgrind (Debian: oclgrind; J. Price, S. McIntosh-Smith, IWOCL 2015).
+Exit status 77 without Oclgrind (Debian: oclgrind; J. Price, S. McIntosh-Smith, IWOCL 2015), or where
+OpenMM has no platform OpenCL, which needs a loader (Debian: ocl-icd-libopencl1).
 """
 
 import argparse
@@ -33,12 +34,14 @@ def findings(log):
 
 
 def check(program, case):
-    """(what was printed, problems)"""
+    """(what was printed, problems; None where OpenMM has no platform OpenCL on Oclgrind either)"""
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "log")
         result = subprocess.run(["oclgrind", *OPTIONS, "--log", log, program, case], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text = open(log, encoding="utf-8", errors="replace").read() if os.path.exists(log) else ""
+    if result.returncode == SKIPPED:
+        return result.stdout.strip(), None
     printed = [line for line in result.stdout.splitlines() if line.startswith(case + ":")]
     problems = findings(text)
     if result.returncode != 0 or not printed:
@@ -58,6 +61,10 @@ def main():
                                             stdout=subprocess.PIPE).stdout.split()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(lambda case: check(options.program, case), cases))
+    missing = [printed for printed, problems in outcomes if problems is None]
+    if missing:
+        print(missing[0])
+        return SKIPPED
     for printed, problems in outcomes:
         print(printed)
         for text in problems:

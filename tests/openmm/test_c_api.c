@@ -369,6 +369,9 @@ static void test_plugins(void) {
     destroy_verlet(integrator);
     OpenMM_System_destroy(system);
 
+    setenv("OPENMM_PLUGIN_DIR", getenv("MLFF_MODELS"), 1);
+    CHECK_ERROR("no plugin of MLFFForce was found in ", OpenMM_MLFF_loadDefaultPlugins() == -1);
+    unsetenv("OPENMM_PLUGIN_DIR");
     CHECK_ERROR("NULL", OpenMM_MLFF_loadPlugins(NULL) == -1);
     CHECK_ERROR("no-such-folder", OpenMM_MLFF_loadPlugins("no-such-folder") == -1);
     CHECK_ERROR("no plugin was loaded", OpenMM_MLFF_loadPlugins(getenv("MLFF_MODELS")) == -1);

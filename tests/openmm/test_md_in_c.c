@@ -7,10 +7,13 @@
 
 static char folder[1024];
 
+/* --plugins of the build; empty: the example looks for itself. */
+static char plugins[2048];
+
 /* Run the example; its exit status, or -1 if it died. text holds stdout and stderr. */
 static int run_example(const char *arguments, char *text, size_t size) {
-    char command[4096];
-    snprintf(command, sizeof command, "'%s/md_in_c' %s 2>&1", folder, arguments);
+    char command[8192];
+    snprintf(command, sizeof command, "'%s/md_in_c' %s %s 2>&1", folder, arguments, plugins);
     FILE *pipe = popen(command, "r");
     if (!pipe)
         return -1;
@@ -50,6 +53,21 @@ static void test_table(const char *model) {
     CHECK(rows == 11);
 }
 
+/* Without --plugins: OPENMM_PLUGIN_DIR, as in all of OpenMM. tests/python/test_c_example.py has an
+   installation. */
+static void test_default_plugins(const char *model) {
+    char arguments[2048];
+    plugins[0] = 0;
+    snprintf(arguments, sizeof arguments, "'%s' 10 --platform Reference", model);
+    setenv("OPENMM_PLUGIN_DIR", getenv("MLFF_PLUGINS"), 1);
+    check_run(arguments, 0, "# platform Reference");
+    setenv("OPENMM_PLUGIN_DIR", getenv("MLFF_MODELS"), 1);
+    check_run(arguments, 1, "no plugin of MLFFForce was found in ");
+    check_run(arguments, 1, getenv("MLFF_MODELS"));
+    check_run(arguments, 1, "--plugins FOLDER");
+    unsetenv("OPENMM_PLUGIN_DIR");
+}
+
 int main(int argc, char **argv) {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     snprintf(folder, sizeof folder, "%.*s", slash ? (int) (slash - argv[0]) : 1,
@@ -58,8 +76,13 @@ int main(int argc, char **argv) {
     const char *no_nitrogen = check_path("MLFF_TEST_DATA", "painn/untrained-8x2.safetensors");
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* OpenMM leaks a Context that cannot be made */
     char arguments[2048];
+    const char *openmm = getenv("OPENMM_PLUGINS");
+    if (openmm)
+        snprintf(plugins, sizeof plugins, "--plugins '%s'", openmm);
+    const size_t n = strlen(plugins);
+    snprintf(plugins + n, sizeof plugins - n, " --plugins '%s'", getenv("MLFF_PLUGINS"));
     test_table(model);
-    check_run("", 1, "usage");
+
     check_run("no-such-model", 1, "no-such-model");
     snprintf(arguments, sizeof arguments, "'%s' --platform Abacus", model);
     check_run(arguments, 1, "no platform 'Abacus'");
@@ -69,9 +92,11 @@ int main(int argc, char **argv) {
     check_run(arguments, 1, "STEPS is 'ten'");
     snprintf(arguments, sizeof arguments, "'%s' --plugins /no-such-folder", model);
     check_run(arguments, 1, "/no-such-folder");
-    snprintf(arguments, sizeof arguments, "'%s' --plugins", model);
-    check_run(arguments, 1, "--plugins");
     snprintf(arguments, sizeof arguments, "'%s' --platform Reference", no_nitrogen);
     check_run(arguments, 1, "particle 3");
+    test_default_plugins(model);
+    check_run("", 1, "usage");
+    snprintf(arguments, sizeof arguments, "'%s' --plugins", model);
+    check_run(arguments, 1, "--plugins");
     return check_report("example md_in_c");
 }

@@ -9,6 +9,8 @@ import sys
 import zipfile
 
 import numpy as np
+import openmm
+import openmmmlff
 import pytest
 
 import convert_files as cf
@@ -730,6 +732,41 @@ def test_schnetpack_offsets(tmp_path):
         (2.0, -6.25, True)
     found = cf.read_model(path)[0]["atomref"]
     assert found.tolist() == atomref[:9].tolist()
+
+
+def evaluated(path, elements=(6, 1, 8, 1)):
+    """(energy, forces) of four atoms, kJ/mol and nm; in double precision."""
+    system, force = openmm.System(), openmmmlff.MLFFForce(str(path))
+    for particle, element in enumerate(elements):
+        system.addParticle(1)
+        force.addAtom(particle, element)
+    system.addForce(force)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001),
+                             openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions([[0, 0, 0], [0.1, 0.02, 0], [-0.05, 0.11, 0.01], [0.03, -0.1, 0.04]])
+    state = context.getState(energy=True, forces=True)
+    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+
+
+def test_schnetpack_scale(tmp_path):
+    """As docs/convert.md says: the factor is in the energy, and so in the forces, its derivatives.
+    A ScaleProperty of SchNetPack's forces, or of another property, changes nothing."""
+    def scale(key, factor):
+        return cf.nn_module("schnetpack.transform.atomistic.ScaleProperty",
+                            buffers={"scale": np.array([factor], np.float32)},
+                            input_key=key, output_key=key)
+    results = []
+    for steps in ([], [scale("energy", 2.5)],
+                  [scale("energy", 2.5), scale("forces", 7.0), scale("dipole_moment", 3.0)]):
+        source = cf.write_torch(tmp_path/"best_model",
+                                cf.schnetpack_model(cf.painn_arrays(), post=steps))
+        path, = convert(source, tmp_path/"a.safetensors", energy_unit="eV")
+        results.append(evaluated(path))
+    (energy, forces), (scaled, scaled_forces), (again, forces_again) = results
+    assert abs(energy) > 1e-3 and np.abs(forces).max() > 1e-3
+    assert scaled == pytest.approx(2.5*energy, rel=1e-12)
+    assert scaled_forces == pytest.approx(2.5*forces, rel=1e-9, abs=1e-9)
+    assert again == scaled and (forces_again == scaled_forces).all()
 
 
 SHIFTED_SOFTPLUS = cf.Global("schnetpack.nn.activations", "shifted_softplus")

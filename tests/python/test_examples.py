@@ -2,6 +2,7 @@
 import csv
 import os
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -90,12 +91,26 @@ def test_first_simulation():
 def test_demo_in_a_folder_that_cannot_be_written(tmp_path):
     """One line at once, no traceback."""
     (tmp_path/"file").write_text("")
-    for folder in ("file", "file/below", "/proc/none"):
+    (tmp_path/"taken"/"figure.png").mkdir(parents=True)
+    unwritable = "nothing can be written in the folder '%s'"
+    for folder, message in (("file", unwritable), ("file/below", unwritable),
+                            ("/proc/none", unwritable), ("", unwritable),
+                            ("taken", "'%s/figure.png' is a folder")):
         done = subprocess.run([*DEMO, "--output", folder], cwd=tmp_path, capture_output=True,
                               text=True, timeout=80, check=False)
         assert done.returncode == 1 and done.stdout == ""
-        assert done.stderr.startswith("error: nothing can be written in the folder " + folder)
+        assert done.stderr.startswith("error: " + message % folder)
         assert len(done.stderr.splitlines()) == 1 and "--output" in done.stderr
+
+
+def test_demo_when_the_disk_is_full(tmp_path):
+    """A limit of the size of files stands for it: the topology is larger."""
+    limit = (20000, 20000)
+    done = subprocess.run([*DEMO, "--steps", "20", "--platform", "CPU", "--output", "out"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=80, check=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("error: writing in the folder 'out' failed: ")
 
 
 # ------------------------------------------------------------------ AIMNet2

@@ -11,8 +11,11 @@
 #include "openmm/System.h"
 #include "openmm/serialization/XmlSerializer.h"
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <exception>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <memory>
@@ -613,22 +616,75 @@ int OpenMM_MLFFForce_getCoulombMethodInContext(const OpenMM_MLFFForce* target,
 
 // --------------------------------------------------------- OpenMM's functions, with errors
 
+// Load the plugins of a folder; how many there are. The texts of OpenMM's failures are added.
+static size_t loadFolder(const string& folder, vector<string>& failures) {
+    const vector<string> loaded = Platform::loadPluginsFromDirectory(folder);
+    vector<string> ours;
+    for (const string& text : Platform::getPluginLoadFailures()) {  // of this call
+        failures.push_back(text);
+        if (isMLFFPluginFailure(text))
+            ours.push_back(text);
+    }
+    if (!ours.empty())
+        throw OpenMMException("a plugin of MLFFForce in " + folder + " cannot be loaded: " +
+                              join(ours, "; "));
+    return loaded.size();
+}
+
 int OpenMM_MLFF_loadPlugins(const char* folder) {
     return guardedCode([&] {
         const string path = &notNull(folder, "the name of a folder");
-        const vector<string> loaded = Platform::loadPluginsFromDirectory(path);
-        const vector<string> failures = Platform::getPluginLoadFailures();  // of this call
-        vector<string> ours;
-        for (const string& text : failures)
-            if (isMLFFPluginFailure(text))
-                ours.push_back(text);
-        if (!ours.empty())
-            throw OpenMMException("a plugin of MLFFForce in " + path + " cannot be loaded: " +
-                                  join(ours, "; "));
-        if (loaded.empty())
+        vector<string> failures;
+        if (loadFolder(path, failures) == 0)
             throw OpenMMException("no plugin was loaded from the folder '" + path + "': " +
                                   (failures.empty() ? "it does not exist or has none"
                                                     : join(failures, "; ")));
+    });
+}
+
+// The folder "plugins" beside the library that a function is in; "" if there is none.
+template <class Function>
+static string pluginsBeside(Function* function) {
+    Dl_info library;
+    if (dladdr(reinterpret_cast<void*>(function), &library) == 0)
+        return "";
+    std::error_code error;
+    const auto folder = std::filesystem::absolute(library.dli_fname).parent_path()/"plugins";
+    return std::filesystem::is_directory(folder, error) ? folder.string() : "";
+}
+
+static vector<string> defaultPluginFolders() {
+    if (getenv("OPENMM_PLUGIN_DIR") != nullptr)
+        return {Platform::getDefaultPluginsDirectory()};
+    const string openmm = pluginsBeside(&Platform::getDefaultPluginsDirectory);
+    const string ours = pluginsBeside(&OpenMM_MLFF_loadDefaultPlugins);
+    vector<string> folders;
+    if (!openmm.empty())
+        folders.push_back(openmm);
+    if (!ours.empty() && (openmm.empty() || !std::filesystem::equivalent(openmm, ours)))
+        folders.push_back(ours);
+    if (folders.empty())
+        folders.push_back(Platform::getDefaultPluginsDirectory());
+    return folders;
+}
+
+static bool computesMLFFForce(const Platform& platform) {
+    return platform.supportsKernels({CalcMLFFForceKernel::Name()});
+}
+
+int OpenMM_MLFF_loadDefaultPlugins(void) {
+    return guardedCode([&] {
+        const vector<string> folders = defaultPluginFolders();
+        vector<string> failures;
+        for (const string& folder : folders)
+            loadFolder(folder, failures);
+        for (int i = 0; i < Platform::getNumPlatforms(); i++)
+            if (computesMLFFForce(Platform::getPlatform(i)))
+                return;
+        throw OpenMMException("no plugin of MLFFForce was found in " + join(folders, " and ") +
+                              (failures.empty() ? "" : " (" + join(failures, "; ") + ")") +
+                              ": give its folder to OpenMM_MLFF_loadPlugins(), after OpenMM's, or "
+                              "set the environment variable OPENMM_PLUGIN_DIR");
     });
 }
 
@@ -665,14 +721,15 @@ static void checkPluginLoaded(const System& system, const string& platformName) 
     for (int i = 0; i < Platform::getNumPlatforms(); i++) {
         const Platform& platform = Platform::getPlatform(i);
         if ((platformName.empty() || platform.getName() == platformName) &&
-                platform.supportsKernels({CalcMLFFForceKernel::Name()}))
+                computesMLFFForce(platform))
             return;
     }
     throw OpenMMException("MLFFForce is not available on " +
                           (platformName.empty() ? string("any platform")
                                                 : "the platform " + platformName) +
-                          ": load OpenMM's plugins and then MLFFForce's "
-                          "by OpenMM_MLFF_loadPlugins()");
+                          ": load the plugins by "
+                          "OpenMM_MLFF_loadDefaultPlugins(), or OpenMM's and then MLFFForce's by "
+                          "OpenMM_MLFF_loadPlugins()");
 }
 
 OpenMM_Context* OpenMM_MLFF_createContext(const OpenMM_System* system,

@@ -1,7 +1,7 @@
 /*
  * MLFFForce for C programs, beside OpenMM's own C interface (OpenMMCWrapper.h).
  *
- *   OpenMM_MLFF_loadPlugins(folder);
+ *   OpenMM_MLFF_loadDefaultPlugins();
  *   OpenMM_MLFFForce *force = OpenMM_MLFFForce_create("painn-hcno-distilled.safetensors");
  *   if (!force)
  *       fprintf(stderr, "%s\n", OpenMM_MLFF_getLastError());
@@ -319,6 +319,13 @@ OPENMM_MLFF_C_API int OpenMM_MLFFForce_getGeometryWarning(const OpenMM_MLFFForce
    fails for a platform that is there; that others fail is no error. OpenMM's own plugins (platform
    CPU and the GPUs) must come first. */
 OPENMM_MLFF_C_API int OpenMM_MLFF_loadPlugins(const char *folder);
+
+/* Load the plugins of OpenMM and of MLFFForce from where they are installed: the folder that the
+   environment variable OPENMM_PLUGIN_DIR names, if it is set; else the folders "plugins" beside the
+   libraries libOpenMM and libOpenMMMLFF (pip installs all plugins into one); else the one of
+   OpenMM_Platform_getDefaultPluginsDirectory(). Call it once. -1 if no platform computes MLFFForce
+   afterwards, with the names of the folders, or if a plugin fails as in OpenMM_MLFF_loadPlugins. */
+OPENMM_MLFF_C_API int OpenMM_MLFF_loadDefaultPlugins(void);
 
 /* NULL on failure, with the names of the platforms that exist. */
 OPENMM_MLFF_C_API OpenMM_Platform *OpenMM_MLFF_getPlatformByName(const char *name);
