@@ -120,6 +120,24 @@ static bool isOnPoCL(Context& context) {
     return false;
 }
 
+/* What an evaluation throws, "" if nothing. */
+template <class Function> inline string messageOf(Function function) {
+    try {
+        function();
+        return "";
+    }
+    catch (const OpenMMException& e) {
+        return e.what();
+    }
+}
+
+inline bool has(const string& text, const string& part) {
+    if (text.find(part) != string::npos)
+        return true;
+    printf("    no \"%s\" in \"%s\"\n", part.c_str(), text.c_str());
+    return false;
+}
+
 static vector<Vec3> forcesOf(const Golden& g, const State& state) {
     vector<Vec3> forces = state.getForces();
     forces.resize(g.size());

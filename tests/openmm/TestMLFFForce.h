@@ -332,12 +332,19 @@ static void testRegionAroundTheBox() {
         force->setCheckGeometry(check);
         system.addForce(force);
         makePeriodic(system, Vec3(width, 0, 0), Vec3(0, 2.5, 0), Vec3(0, 0, 2.5));
-        Simulation simulation(system, two.positions);
-        if (check)
-            CHECK_THROWS("setUsesPeriodicBoundaryConditions(True)",
-                         for (int k = 0; k < 3; k++) simulation.evaluate());
-        else
+        Simulation simulation(system, copiesOf(g, {Vec3(), Vec3(0, 1, 0)}).positions);
+        CHECK(std::isfinite(simulation.energy()));
+        simulation.context.setPositions(two.positions);
+        if (!check) {
             CHECK(std::isfinite(simulation.energy()));
+            continue;
+        }
+        // molecules that move freely come there: no matter of stability
+        const string message = messageOf([&] { simulation.evaluate(); });
+        CHECK(has(message, "MLFFForce: evaluation 2 of this Context: atoms "));
+        CHECK(has(message, "reaches around the box") && has(message, "cutoff of 5 A"));
+        CHECK(has(message, "setUsesPeriodicBoundaryConditions(True)"));
+        CHECK(message.find("unstable") == string::npos);
     }
 }
 
@@ -926,17 +933,17 @@ static void testGeometryWarning() {
             Context& context = simulation.context;
             CHECK(force->getGeometryWarning(context) == "");
 
-            // H on C: half the sum of their radii is 0.0535 nm
+            // H on C: 0.6 of the sum of their radii is 0.0642 nm
             vector<Vec3> close(positions);
-            close[4] = carbon+Vec3(0, 0.0536, 0);
+            close[4] = carbon+Vec3(0, 0.0643, 0);
             context.setPositions(close);
             CHECK(force->getGeometryWarning(context) == "");
-            close[4] = carbon+Vec3(0, 0.0534, wrapped ? 1.75 : 0);
+            close[4] = carbon+Vec3(0, 0.0641, wrapped ? 1.75 : 0);
             context.setPositions(close);
             const string text = force->getGeometryWarning(context);
             if (check) {
                 CHECK(text.find("atoms 0 (C, particle 1) and 3 (H, particle 4)") == 0);
-                CHECK(text.find("0.534 A apart") != string::npos);
+                CHECK(text.find("0.641 A apart") != string::npos);
                 CHECK(text.find("1.07 A") != string::npos);
             }
             else
@@ -1056,9 +1063,15 @@ static void testOverlapInStep() {
         CHECK_THROWS("atoms 0 (C, particle 1) and 3 (H, particle 4) are 0.500 A apart", step());
         CHECK_THROWS("evaluation 3", step());
         CHECK_THROWS("time step", step());
-        CHECK_THROWS("minimize", step());
+        CHECK_THROWS("a minimization has ended where the model has no repulsion", step());
         simulation.context.setPositions(positions);
         CHECK(std::isfinite(simulation.energy()));
+        // nothing has moved the positions before the first evaluation
+        Simulation first(system, positions);
+        const string message = messageOf([&] { first.integrator.step(1); });
+        CHECK(has(message, "evaluation 1 of this Context: atoms 0 (C, particle 1)"));
+        CHECK(has(message, "; minimize the energy before the first step; setCheckGeometry(false)"));
+        CHECK(message.find("unstable") == string::npos);
     }
 }
 
