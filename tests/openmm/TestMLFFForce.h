@@ -1270,24 +1270,26 @@ static bool checkHardFilters(const hard_filters& filters) {
     return true;
 }
 
+// Devices compile kernels for each cutoff, so that they get some of the models.
 static void testHardFilters() {
+    typedef vector<double> Values;
     const double hydrogen = sqrt(0.763*0.763+0.596*0.596);  // O-H, angstrom
     const double fast = 2*M_PI*256/5;                       // a wave per interval of a grid of 256
+    const bool all = isHost();
     for (bool two : {false, true}) {
-        for (double cutoff : {2.5, 50.0, 1e3, 1e4, 1e6, 1e30}) {
+        for (double cutoff : all ? Values {2.5, 50, 1e3, 1e4, 1e6, 1e30} : Values {2.5, 1e4, 1e30}) {
             const bool gaussian = checkHardFilters({false, two, cutoff, {0.5, 1.5, 2.5}, {2, 2, 2}});
             const bool bessel = checkHardFilters({true, two, cutoff, {0.6, 1.3, 1.9}, {}});
             CHECK(cutoff > 2.5 || (gaussian && bessel));
         }
-        for (double beta : {1.0, 1e2, 1e4, 1e6, 1e8, 1e12})
-            for (double offset : {0.0, 1e-4, 3e-3, 2.0}) {
+        for (double beta : all ? Values {1, 1e2, 1e4, 1e6, 1e8, 1e12} : Values {1, 1e4, 1e8})
+            for (double offset : all ? Values {0, 1e-4, 3e-3, 2} : Values {1e-4}) {
                 const bool taken = checkHardFilters({false, two, 5, {0.5, hydrogen+offset, 2.5},
                                                      {2, beta, 2}});
                 CHECK(taken || beta > 1);
             }
-        for (double multiple : {1.0, 8.0, 64.0})
-            for (double shift : {1.0, 1.001})
-                checkHardFilters({true, two, 5, {0.6, multiple*shift*fast, 1.9}, {}});
+        for (double multiple : all ? Values {1, 1.001, 8, 8.008, 64, 64.064} : Values {8, 64.064})
+            checkHardFilters({true, two, 5, {0.6, multiple*fast, 1.9}, {}});
         checkHardFilters({true, two, 5, {0.6, 1e7, 1.9}, {}});
         checkHardFilters({false, two, 8, {0.5, 1.5, 2.5}, {2, -100, 2}});
     }
