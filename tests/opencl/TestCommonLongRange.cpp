@@ -27,7 +27,7 @@ static double uniform(double low, double high) {
 
 /* What a float holds of a number, so that both sides work on the same positions and charges. */
 static double asInput(double x) {
-    return precision == "single" ? (float) x : x;
+    return precision == "single" ? asFloat(x) : x;
 }
 
 // ------------------------------------------------------------------------------ systems
@@ -65,7 +65,7 @@ static Molecules makeMolecules(const vector<int>& sizes, bool periodic, double s
     m.box[2] = Vec3(-0.23*size, 0.17*size, 0.9*size);
     if (precision == "single")
         for (Vec3& v : m.box)
-            v = Vec3((float) v[0], (float) v[1], (float) v[2]);
+            v = asFloat(v);
     for (size_t r = 0; r < sizes.size(); r++) {
         m.first.push_back(m.size());
         for (int k = 0; k < sizes[r];) {

@@ -78,7 +78,7 @@ static double keptPositionTolerance() {
 
 static vector<Vec3> roundToFloat(vector<Vec3> positions) {
     for (Vec3& p : positions)
-        p = Vec3((float) p[0], (float) p[1], (float) p[2]);
+        p = asFloat(p);
     return positions;
 }
 
