@@ -775,8 +775,8 @@ void CommonGeometry::throwPosition(const int* words, long long at) const {
     else if (rounded)
         text << describeMLFFEvaluation(at) << ": " << nameRow(words[FAR]-1) << " is more than "
              << FARTHEST_SINGLE << " nm from the origin along an axis, where positions in single "
-                "precision are rounded so much that forces are wrong: use mixed or double precision "
-                "or move the System to the origin (setCheckGeometry(False) insists)";
+                "precision are rounded so much that forces are wrong: use mixed or double "
+                "precision or move the System to the origin (setCheckGeometry(False) insists)";
     else
         text << describeMLFFInstability(at) << ": " << nameRow(words[FAR]-1) << " is more than "
              << FARTHEST << " nm from the origin along an axis: move the System to the origin";
@@ -790,15 +790,15 @@ string CommonGeometry::describeClose(const int* words) const {
     const int z[2] = {atoms.species[rows[0]], atoms.species[rows[1]]};
     const int p[2] = {particle[rows[0]], particle[rows[1]]};
     const double radii = mlff_covalent_radius(z[0])+mlff_covalent_radius(z[1]);
-    return describeMLFFOverlap({atomOf(rows[0]), atomOf(rows[1]), 1e-6*words[CLOSE+3], radii}, z, p);
+    const double distance = 1e-6*words[CLOSE+3];
+    return describeMLFFOverlap({atomOf(rows[0]), atomOf(rows[1]), distance, radii}, z, p);
 }
 
 void CommonGeometry::throwSpan(int at, long long evaluation) const {
     throw OpenMMException("MLFFForce: "+describeMLFFInstability(evaluation)+": "+nameRow(at)+
         " is half the periodic box or more away from the atom it is bonded to (without bonds: from "
         "the first of its region; free molecules drift apart), so that it is not known which "
-        "periodic copy is meant: "
-        MLFF_BOX_REMEDY_BONDS);
+        "periodic copy is meant: " MLFF_BOX_REMEDY_BONDS);
 }
 
 int CommonGeometry::getGeneration() const {

@@ -26,8 +26,8 @@ static const double KJMOL_PER_EV = 96.48533212331002;
 static const double MODEST_ENERGY = 1e3, MODEST_FORCE = 1e4;
 
 // Atoms that overlap and have less energy than this, eV per atom, are in a hole of the model: the
-// strongest bonds give 9 eV per atom. So are atoms that overlap at a minimum, whatever its energy: the
-// largest force, eV/angstrom, is smaller than this there.
+// strongest bonds give 9 eV per atom. So are atoms that overlap at a minimum, whatever its energy:
+// the largest force, eV/angstrom, is smaller than this there.
 static const double DEEPEST_ENERGY = -20, GENTLE_FORCE = 1;
 
 // Positions in holes that are remembered.
@@ -158,8 +158,8 @@ void HostCalcMLFFForceKernel::readPositions(const vector<Vec3>& particles) {
         const Vec3& p = particles[particle[i]];
         if (!std::isfinite(p[0]+p[1]+p[2])) {
             std::stringstream message;
-            message << "MLFFForce: " << describeMLFFInstability(evaluation) << ": the position of particle "
-                    << particle[i] << " (" << mlff_element_symbol(species[i]) << ", atom " << i
+            message << "MLFFForce: " << describeMLFFInstability(evaluation)
+                    << ": the position of particle " << particle[i] << " (" << mlff_element_symbol(species[i]) << ", atom " << i
                     << ") is (" << p[0] << ", " << p[1] << ", " << p[2]
                     << ") nm: expected finite numbers";
             throw OpenMMException(message.str());

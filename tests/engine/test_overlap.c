@@ -192,8 +192,8 @@ static void test_evaluation(void) {
         graph.refuse_overlaps = true;
         if (overlap)
             CHECK_FAILS(mlff_evaluate(evaluator, &graph, NULL, &result, &err), MLFF_ERROR_OVERLAP,
-                        err, "atoms 0 (O) and 2 (H) are 0.224 A apart: they overlap, and no model was made for less "
-                        "than 0.6 of the sum");
+                        err, "atoms 0 (O) and 2 (H) are 0.224 A apart: they overlap, and no model "
+                        "was made for less than 0.6 of the sum");
         else
             CHECK_OK(mlff_evaluate(evaluator, &graph, NULL, &result, &err), err);
     }

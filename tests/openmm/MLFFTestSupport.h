@@ -459,8 +459,8 @@ inline void makePeriodic(System& system, const Vec3& a, const Vec3& b, const Vec
     system.addForce(nonbonded);
 }
 
-/* What a float holds of a number.  By way of memory: GCC 12 drops conversions of neighbors in memory
-   to float and back. */
+/* What a float holds of a number. By way of memory: GCC 12 drops conversions to float and back of
+   numbers that lie side by side. */
 inline double asFloat(double x) {
     volatile float rounded = (float) x;
     return rounded;

@@ -17,8 +17,8 @@ typedef struct hard_filters {
     double beta[3];     /* exponents of Gaussians, 1/angstrom^2 */
 } hard_filters;
 
-/* Build the content of a model file, small, for H, C and O: n bytes, to be freed with free(); NULL if
-   it cannot be built. */
+/* Build the content of a small model file for H, C and O: n bytes, to be freed with free(); NULL
+   if it cannot be built. */
 unsigned char *hard_model_build(const hard_filters *filters, size_t *n);
 
 #ifdef __cplusplus

@@ -23,16 +23,16 @@ inline std::string describeMLFFEvaluation(long long evaluation) {
 }
 
 /**
- * The same of an evaluation at positions that no sound simulation comes to, with the likely causes and
- * remedies.  At the first evaluation there are none: nothing has moved the positions yet.
+ * The same of an evaluation at positions that no sound simulation comes to, with the likely causes
+ * and remedies.  At the first evaluation there are none: nothing has moved the positions yet.
  */
 inline std::string describeMLFFInstability(long long evaluation) {
     if (evaluation <= 1)
         return describeMLFFEvaluation(evaluation);
-    return describeMLFFEvaluation(evaluation) + ": most likely the simulation has become unstable, by "
-           "too large a time step or by atoms that overlapped at its start (take a smaller time step, "
-           "minimize the energy before the first step), or a minimization has ended where the model "
-           "has no repulsion (begin it with other positions)";
+    return describeMLFFEvaluation(evaluation) + ": most likely the simulation has become unstable, "
+           "by too large a time step or by atoms that overlapped at its start (take a smaller time "
+           "step, minimize the energy before the first step), or a minimization has ended where the "
+           "model has no repulsion (begin it with other positions)";
 }
 
 /**
@@ -61,9 +61,9 @@ inline std::string describeMLFFOverlap(const mlff_overlap& overlap, const int sp
                std::to_string(particle[k]) + ")";
     };
     char numbers[200];
-    snprintf(numbers, sizeof numbers, "%.3f A apart, less than %g of the sum of their covalent radii "
-             "(%.2f A): no model was made for such an overlap", overlap.distance, MLFF_OVERLAP_SHARE,
-             overlap.radii);
+    snprintf(numbers, sizeof numbers, "%.3f A apart, less than %g of the sum of their covalent "
+             "radii (%.2f A): no model was made for such an overlap", overlap.distance,
+             MLFF_OVERLAP_SHARE, overlap.radii);
     const std::string what = (overlap.distance == 0 ? "at the same place" : numbers);
     if (overlap.first == overlap.second)
         return "atom " + name(overlap.first, 0) + " and a periodic image of it are " + what;
