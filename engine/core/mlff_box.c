@@ -96,6 +96,14 @@ mlff_status mlff_box_fail_crowded(int atom, double cutoff, mlff_error *err) {
                      cutoff);
 }
 
+mlff_status mlff_box_fail_around(int first, int second, int region, double cutoff,
+                                 mlff_error *err) {
+    return mlff_fail(err, MLFF_ERROR_BOX, "atoms %d and %d of region %d belong to two molecules "
+                     "that are within the network's cutoff of %g A in a periodic copy other than "
+                     "the one placed: the region reaches around the box, so it is no group of "
+                     "molecules in vacuum; " MLFF_BOX_REMEDY, first, second, region, cutoff);
+}
+
 /* ------------------------------------------------------------------------------- meant -- */
 
 bool mlff_box_is_dummy(const double (*cell)[3]) {

@@ -58,6 +58,18 @@ MLFF_API mlff_status mlff_box_check_pairs(const mlff_box *box, int n_atoms, doub
    atoms crowd in a part of the box. */
 MLFF_API mlff_status mlff_box_fail_crowded(int atom, double cutoff, mlff_error *err);
 
+/* What to do about a region that a box cannot hold in one piece, for messages. */
+#define MLFF_BOX_REMEDY "let the network see periodic copies " \
+    "(setUsesPeriodicBoundaryConditions(True), periodic=True in Python's functions), or use a " \
+    "larger box"
+#define MLFF_BOX_REMEDY_BONDS "add bonds, which hold its molecules together (addBond(); " \
+    "fromTopology() takes those of the Topology), or " MLFF_BOX_REMEDY
+
+/* MLFF_ERROR_BOX for two atoms of different molecules of a region that are within the network's
+   cutoff, A, in a periodic copy other than the one placed: it is no group of molecules in vacuum. */
+MLFF_API mlff_status mlff_box_fail_around(int first, int second, int region, double cutoff,
+                                          mlff_error *err);
+
 /*
  * Judge whether a box can be meant for so many atoms: MLFF_OK, or MLFF_ERROR_BOX for a dummy, less
  * volume per atom than any solid has, or an atom that nearly meets its own image. The message says

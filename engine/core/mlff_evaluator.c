@@ -209,9 +209,10 @@ static bool are_good(const mlff_pairs *p, int k0, int k1, int n_all, double leas
 
 static mlff_status fail_overlap(const mlff_graph *g, const mlff_overlap *o, mlff_error *err) {
     return mlff_fail(err, MLFF_ERROR_OVERLAP, "atoms %d (%s) and %d (%s) are %.3f A apart: they "
-                     "overlap, and no model was made for less than half the sum of their covalent "
+                     "overlap, and no model was made for less than %g of the sum of their covalent "
                      "radii (%.2f A)", o->first, mlff_element_symbol(g->species[o->first]),
-                     o->second, mlff_element_symbol(g->species[o->second]), o->distance, o->radii);
+                     o->second, mlff_element_symbol(g->species[o->second]), o->distance,
+                     MLFF_OVERLAP_SHARE, o->radii);
 }
 
 static double largest_radius(const mlff_graph *g) {

@@ -18,6 +18,7 @@ const char *mlff_status_name(mlff_status status) {
     case MLFF_ERROR_CHARGE: return "MLFF_ERROR_CHARGE";
     case MLFF_ERROR_NUMBER: return "MLFF_ERROR_NUMBER";
     case MLFF_ERROR_OVERLAP: return "MLFF_ERROR_OVERLAP";
+    case MLFF_ERROR_SPAN: return "MLFF_ERROR_SPAN";
     }
     return "unknown status";
 }

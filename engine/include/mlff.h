@@ -38,7 +38,8 @@ typedef enum mlff_status {
     MLFF_ERROR_BOX = 7,          /* the periodic box is degenerate, or unusable here */
     MLFF_ERROR_CHARGE = 8,       /* a charge or multiplicity that the model cannot honour */
     MLFF_ERROR_NUMBER = 9,       /* a position, energy or force is not finite */
-    MLFF_ERROR_OVERLAP = 10      /* two atoms are closer than any model was made for */
+    MLFF_ERROR_OVERLAP = 10,     /* two atoms are closer than any model was made for */
+    MLFF_ERROR_SPAN = 11         /* a bond, or a region without bonds, spans half the periodic box */
 } mlff_status;
 
 enum { MLFF_MESSAGE_SIZE = 1024 };
@@ -156,8 +157,8 @@ typedef struct mlff_graph {
     const double (*position)[3];    /* [n_all][3] angstrom; only reciprocal sums read it; may be NULL */
     const double (*cell)[3];        /* [3][3] rows a b c; likewise; NULL: not periodic */
 
-    bool refuse_overlaps;           /* MLFF_ERROR_OVERLAP for a message pair closer than half the sum
-                                       of its covalent radii (mlff_overlap.h) */
+    bool refuse_overlaps;           /* MLFF_ERROR_OVERLAP for a message pair closer than a share of
+                                       the sum of its covalent radii (mlff_overlap.h) */
 } mlff_graph;
 
 typedef enum mlff_real { MLFF_FLOAT64 = 0, MLFF_FLOAT32 = 1 } mlff_real;

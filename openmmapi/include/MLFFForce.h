@@ -107,8 +107,9 @@ public:
  * throw it up to two evaluations later, with the number of the evaluation that failed.  Until then
  * its forces are 805306368 kJ/mol/nm along each axis, which no real force is.  Afterwards the Context
  * works again, with other positions.  Where numbers overflow outside of a step, as when a minimizer
- * tries too long a step, the evaluation is repeated in double precision on the host instead.  In
- * single precision a GPU rounds positions, and atoms more than 128 nm from the origin are refused
+ * tries too long a step, the evaluation is repeated in double precision on the host instead; so are
+ * getAtomCharges(), getEnergyComponents(), getEnsembleDeviation() and computeHessian().  In single
+ * precision a GPU rounds positions, and atoms more than 128 nm from the origin are refused
  * unless setCheckGeometry(false) is called.
  *
  * <b>Units.</b>  As everywhere in OpenMM: nm, kJ/mol, e.  The energy is the model's total energy,
@@ -568,7 +569,7 @@ public:
     /**
      * Set whether boxes and positions that no model was made for are refused.  The default is true:
      * an error names a box that cannot be meant, positions that a GPU in single precision rounds too
-     * much, and, in an integrator's step, atoms closer than half the sum of their covalent radii.
+     * much, and, in an integrator's step, atoms closer than 0.6 of the sum of their covalent radii.
      * Such boxes are: less than 1 A^3 per atom of a region; a lattice vector of less than 1 A; the
      * cube of 1 A of dummy CRYST1 records; OpenMM's default cube of 2 nm in a Context that has had
      * no other box, if setIntendedBoxVectors() names another one.  Where it names none, that cube is
@@ -659,7 +660,7 @@ public:
                         MLFFInterruption* interruption = 0) const;
     /**
      * Get what is odd about the present positions of a Context: a sentence that names the two atoms
-     * that overlap worst, closer than half the sum of their covalent radii, periodic images
+     * that overlap worst, closer than 0.6 of the sum of their covalent radii, periodic images
      * included.  An empty text if there is no such pair, or after setCheckGeometry(false).  In an
      * integrator's step such an overlap is an error; elsewhere the model's numbers for it are
      * returned, which have no meaning.

@@ -213,7 +213,11 @@ string MLFFForceImpl::getGeometryWarning(ContextImpl& context) {
                           reinterpret_cast<const double (*)[3]>(x.data()),
                           periodic ? cell : nullptr, &worst, &err) != MLFF_OK)
         return err.message;
-    return worst.first < 0 ? "" : describeMLFFOverlap(worst, species.data(), particle.data());
+    if (worst.first < 0)
+        return "";
+    const int z[2] = {species[worst.first], species[worst.second]};
+    const int p[2] = {particle[worst.first], particle[worst.second]};
+    return describeMLFFOverlap(worst, z, p);
 }
 
 map<string, string> MLFFForceImpl::getExecutionInfo(ContextImpl& context) {

@@ -1,6 +1,7 @@
 #include "CommonGeometry.h"
 #include "atoms.cc.h"
 #include "internal/MLFFException.h"
+#include "internal/MLFFMessages.h"
 #include "mlff_box.h"
 #include "mlff_elements.h"
 #include "pairs.cc.h"
@@ -23,7 +24,7 @@ const double ANGSTROM_PER_NM = 10.0;
 const double SKIN = 0.1;            // nm, of all lists
 const double SOON = 0.5;            // of half the skin: a search is due
 const int BRUTE_LIMIT = 256;        // rows up to which every pair is looked at
-const double LARGEST_RADIUS = 3;    // angstrom, covalent
+const double LONGEST_OVERLAP = 3.2; // angstrom: MLFF_OVERLAP_SHARE of two atoms of francium
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
 // Words of the status, as in support.cc
@@ -256,11 +257,11 @@ void CommonGeometry::createTree(const MLFFForce& force) {
         parent.upload(parents);
 }
 
-// Half the covalent radii, for reports of atoms that are too close.
+// Shares of the covalent radii, for reports of atoms that are too close.
 void CommonGeometry::uploadRadii() {
     vector<double> radii;
     for (int z : atoms.species)
-        radii.push_back(0.5*mlff_covalent_radius(z));
+        radii.push_back(MLFF_OVERLAP_SHARE*mlff_covalent_radius(z));
     device.uploadReal(radius, radii);
 }
 
@@ -388,7 +389,7 @@ void CommonGeometry::createKernels() {
     messageKernel->addArg();        // 11: capacity
     device.addReal(messageKernel, messageRange);
     messageKernel->addArg(radius);
-    device.addReal(messageKernel, checked ? LARGEST_RADIUS : 0);
+    device.addReal(messageKernel, checked ? LONGEST_OVERLAP : 0);
     if (!lists) {
         addParticles(messageKernel);
         messageKernel->addArg(atoms.force);
@@ -623,8 +624,6 @@ CommonGeometry::Outcome CommonGeometry::checkStatus() {
     const bool full = enlarge(words);
     const bool failed = words[NOT_FINITE] != 0;
     outOfRange |= (words[RANGE] != 0);
-    if (failed)
-        failure.assign(words, words+CommonAtoms::STATUS_SIZE);
     repeating = full || words[RANGE];
     repeats += full;
     if (failed || words[RANGE] || words[CLOSE])
@@ -646,11 +645,8 @@ void CommonGeometry::readOldStatus(Copy& copy) {
     for (int k = 0; k < 2; k++)
         if (words[OVERFLOWN+k]) {
             clearStatus();
-            std::stringstream text;
-            text << "MLFFForce: before evaluation " << copy.evaluation << " of this Context, atoms "
-                    "moved so far in one step that pairs were lost: the simulation has become "
-                    "unstable (try minimizing first, or a smaller time step)";
-            throw OpenMMException(text.str());
+            throw OpenMMException("MLFFForce: "+describeMLFFInstability(copy.evaluation)+": atoms "
+                                  "moved so far in one step that pairs were lost");
         }
     if (!lists || copy.generation != status->generation)
         return;
@@ -732,102 +728,77 @@ void CommonGeometry::throwIfBroken(const int* words, long long at, bool stepped)
     if (!words[POSITION] && !words[FAR] && !words[SPAN] && !close &&
         !(stepped && words[NOT_FINITE]))
         return;
-    std::stringstream text;
-    text << "MLFFForce: at evaluation " << at << " of this Context, ";
-    if (words[POSITION] || words[FAR])
-        text << describePosition(words);
-    else if (close)
-        text << describeClose(words);
-    else if (words[SPAN])
-        text << nameRow(words[SPAN]-1) << describeSpan(at);
-    else
-        text << "the energy or force of " << nameRow(words[NOT_FINITE]-1) << " is not finite, or "
-                "its force is beyond 1e6 eV/angstrom: if all was well at the start, the simulation "
-                "has become unstable (try minimizing first, or a smaller time step)";
     clearStatus();
     repeating = false;
-    throw OpenMMException(text.str());
+    if (words[POSITION] || words[FAR])
+        throwPosition(words, at);
+    if (close)
+        refuseMLFFOverlap(at, describeClose(words));
+    if (words[SPAN])
+        throwSpan(words[SPAN]-1, at);
+    throw OpenMMException("MLFFForce: "+describeMLFFInstability(at)+": the energy or force of "+
+                          nameRow(words[NOT_FINITE]-1)+" is not finite, or its force is beyond 1e6 "
+                          "eV/angstrom");
 }
 
 // A region that reaches around the box.
 void CommonGeometry::throwCopies(const int* words, long long at) {
-    const int rows[2] = {std::min(words[COPIES+1], words[COPIES+2]),
-                         std::max(words[COPIES+1], words[COPIES+2])};
+    const int atom[2] = {atomOf(words[COPIES+1]), atomOf(words[COPIES+2])};
+    const int region = atoms.region[words[COPIES+1]];
     clearStatus();
     repeating = false;
-    std::stringstream text;
-    text << "MLFFForce: particles " << particle[rows[0]] << " and " << particle[rows[1]]
-         << " at evaluation " << at << " of this Context: they belong to "
-            "two molecules of region " << atoms.region[rows[0]] << " that are within the network's "
-            "cutoff of " << messageRange << " angstrom in a second periodic copy, so that the "
-            "region reaches around the box and is no group of molecules in vacuum: let the network "
-            "see periodic copies (setUsesPeriodicBoundaryConditions(True), periodic=True in "
-            "Python's functions), or use a larger box";
-    throw OpenMMException(text.str());
+    mlff_error err;
+    checkMLFFEvaluation(mlff_box_fail_around(std::min(atom[0], atom[1]), std::max(atom[0], atom[1]),
+                                             region, messageRange, &err), err, at);
+    throw OpenMMException("MLFFForce: no molecule reaches around the box");
 }
 
-void CommonGeometry::throwFailure() {
-    throwIfBroken(failure.data(), evaluation, true);
-    throw OpenMMException("MLFFForce: no evaluation has failed");
+int CommonGeometry::atomOf(int at) const {
+    return std::find(row.begin(), row.end(), at)-row.begin();
 }
 
 // As in "particle 7 (O, atom 3)".
 string CommonGeometry::nameRow(int at) const {
-    const int atom = std::find(row.begin(), row.end(), at)-row.begin();
     std::stringstream text;
     text << "particle " << particle[at] << " (" << mlff_element_symbol(atoms.species[at])
-         << ", atom " << atom << ")";
+         << ", atom " << atomOf(at) << ")";
     return text.str();
 }
 
-string CommonGeometry::describePosition(const int* words) const {
-    if (words[POSITION])
-        return "the position of "+nameRow(words[POSITION]-1)+" is not finite: expected finite "
-               "numbers; if they were finite at the start, the simulation has become unstable (try "
-               "minimizing first, or a smaller time step)";
+void CommonGeometry::throwPosition(const int* words, long long at) const {
     const bool rounded = !cc.getUseMixedPrecision() && !cc.getUseDoublePrecision() && checked;
     std::stringstream text;
-    text << nameRow(words[FAR]-1) << " is more than " << (rounded ? FARTHEST_SINGLE : FARTHEST)
-         << " nm from the origin along an axis";
-    if (rounded)
-        text << ", where positions in single precision are rounded so much that forces are wrong: "
-                "use mixed or double precision or move the System to the origin "
-                "(setCheckGeometry(False) insists)";
+    text << "MLFFForce: ";
+    if (words[POSITION])
+        text << describeMLFFInstability(at) << ": the position of " << nameRow(words[POSITION]-1)
+             << " is not finite: expected finite numbers";
+    else if (rounded)
+        text << describeMLFFEvaluation(at) << ": " << nameRow(words[FAR]-1) << " is more than "
+             << FARTHEST_SINGLE << " nm from the origin along an axis, where positions in single "
+                "precision are rounded so much that forces are wrong: use mixed or double "
+                "precision or move the System to the origin (setCheckGeometry(False) insists)";
     else
-        text << ": move the System to the origin; if it was there at the start, the simulation has "
-                "become unstable (try minimizing first, or a smaller time step)";
-    return text.str();
+        text << describeMLFFInstability(at) << ": " << nameRow(words[FAR]-1) << " is more than "
+             << FARTHEST << " nm from the origin along an axis: move the System to the origin";
+    throw OpenMMException(text.str());
 }
 
 string CommonGeometry::describeClose(const int* words) const {
-    const int i = words[CLOSE+1], j = words[CLOSE+2];
-    std::stringstream text;
-    text << nameRow(std::min(i, j)) << " and " << nameRow(std::max(i, j));
-    if (words[CLOSE+3] == 0)
-        text << " are at the same place";
-    else
-        text << " are " << words[CLOSE+3]*1e-6 << " angstrom apart, less than half the sum of their "
-                "covalent radii, "
-             << 0.5*(mlff_covalent_radius(atoms.species[i])+mlff_covalent_radius(atoms.species[j]))
-             << " angstrom";
-    text << ": the simulation has become unstable or began with overlapping atoms (try minimizing "
-            "first, or a smaller time step";
-    text << (words[CLOSE+3] == 0 ? ")" : "; setCheckGeometry(False) insists)");
-    return text.str();
+    int rows[2] = {words[CLOSE+1], words[CLOSE+2]};
+    if (atomOf(rows[0]) > atomOf(rows[1]))
+        std::swap(rows[0], rows[1]);
+    const int z[2] = {atoms.species[rows[0]], atoms.species[rows[1]]};
+    const int p[2] = {particle[rows[0]], particle[rows[1]]};
+    const double radii = mlff_covalent_radius(z[0])+mlff_covalent_radius(z[1]);
+    const double distance = 1e-6*words[CLOSE+3];
+    return describeMLFFOverlap({atomOf(rows[0]), atomOf(rows[1]), distance, radii}, z, p);
 }
 
-string CommonGeometry::describeSpan(long long at) const {
-    const string facts = " is half the periodic box or more away from the atom it is bonded to "
-        "(without bonds: from the first of its region), so that it is not known which periodic copy "
-        "is meant: ";
-    const string remedy = "add bonds, which hold its molecules together (addBond(); fromTopology() takes "
-        "those of the Topology), or let the network see periodic copies "
-        "(setUsesPeriodicBoundaryConditions(True), periodic=True in Python's functions), or use a "
-        "larger box";
-    if (at == 1)
-        return facts+remedy;
-    return facts+"the simulation has become unstable (try minimizing first, or a smaller time step); "
-           "if not, "+remedy;
+void CommonGeometry::throwSpan(int at, long long evaluation) const {
+    throw OpenMMException("MLFFForce: "+describeMLFFInstability(evaluation)+": "+nameRow(at)+
+        " is half the periodic box or more away from the atom it is bonded to (without bonds: from "
+        "the first of its region; free molecules drift apart), so that it is not known which "
+        "periodic copy is meant: " MLFF_BOX_REMEDY_BONDS);
 }
 
 int CommonGeometry::getGeneration() const {

@@ -104,10 +104,6 @@ public:
      */
     Outcome checkStatus();
     /**
-     * Throw what checkStatus() would have thrown in a step, after it returned Failed.
-     */
-    [[noreturn]] void throwFailure();
-    /**
      * Positions of this evaluation as the networks read them: every region in one piece.
      *
      * @param[out] positions    [n][3] in the order of MLFFForce::addAtom(), angstrom
@@ -156,9 +152,10 @@ private:
     struct Copy;
     void readOldStatus(Copy& copy);
     void throwIfBroken(const int* words, long long at, bool stepped);
-    std::string describePosition(const int* words) const;
+    [[noreturn]] void throwPosition(const int* words, long long at) const;
+    [[noreturn]] void throwSpan(int row, long long evaluation) const;
     std::string describeClose(const int* words) const;
-    std::string describeSpan(long long at) const;
+    int atomOf(int row) const;
     std::string nameRow(int row) const;
     void uploadRadii();
     void throwCopies(const int* words, long long at);
@@ -171,7 +168,6 @@ private:
     bool unwrap, lists, wantLongRange, cells;
     bool outOfRange, checked;           // checked: setCheckGeometry()
     bool repeating, inStep;             // of this evaluation
-    std::vector<int> failure;           // words of the evaluation that Failed
     bool rebuild;                       // at the next evaluation, whatever the device thinks
     Vec3 lastBox[3];
     typedef std::array<double, 4*CommonAtoms::FRAME_SIZE> Frame;
@@ -187,7 +183,7 @@ private:
     std::vector<int> molecule;          // [n] see CommonRegions
     std::unique_ptr<CommonRegions> regions;     // null where none has several molecules
     bool checkCopies;                   // second copies of molecules are errors
-    ComputeArray radius;                // real [n] half the covalent radius, angstrom
+    ComputeArray radius;                // real [n] MLFF_OVERLAP_SHARE of the covalent radius, A
     ComputeArray cell, saved, parent, root, shift;
     ComputeArray cellOfRow, cellStart, cellCursor;
     mm_int4 numCells;

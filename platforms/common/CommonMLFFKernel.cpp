@@ -256,21 +256,26 @@ double CommonCalcMLFFForceKernel::compute(ContextImpl& context, bool includeForc
     return scale*KJMOL_PER_EV*energy;
 }
 
-// The evaluation in double precision, after numbers overflowed. queued: the device has added
-// FAILED_FORCE, which is taken back. What is too large for OpenMM's sums ends at their limit;
-// OpenMM's minimizer evaluates such forces on its own CPU platform.
-double CommonCalcMLFFForceKernel::repeatOnHost(bool wantForces, bool queued, double scale) {
+// Positions of this evaluation, [3 n] angstrom, for evaluations on the host.
+void CommonCalcMLFFForceKernel::prepareRepetition(const vector<double>& positions) {
     if (!repetition) {
         vector<const mlff_model*> members;
         for (const MLFFModelShare& model : models)
             members.push_back(model.get());
         repetition.reset(new CommonRepetition(members, settings));
     }
+    repetition->setAtoms(geometry->atoms, geometry->row, geometry->evaluation);
+    repetition->setPositions(positions);
+}
+
+// The evaluation in double precision, after numbers overflowed. queued: the device has added
+// FAILED_FORCE, which is taken back. What is too large for OpenMM's sums ends at their limit;
+// OpenMM's minimizer evaluates such forces on its own CPU platform.
+double CommonCalcMLFFForceKernel::repeatOnHost(bool wantForces, bool queued, double scale) {
     vector<double> positions, forces;
     geometry->readPositions(positions);
-    const double energy = repetition->evaluate(geometry->atoms, geometry->row, positions,
-        wantForces, forces, "evaluation "+std::to_string(geometry->evaluation)+" of this Context "
-        "(atoms are counted as in addAtom())");
+    prepareRepetition(positions);
+    const double energy = repetition->evaluateMean(wantForces ? &forces : nullptr);
     if (wantForces) {
         const size_t n = geometry->row.size();
         vector<unsigned long long> sums(3*n);  // modulo 2^64, as the device adds
@@ -417,23 +422,29 @@ void CommonCalcMLFFForceKernel::readForces(vector<double>& forces) {
 
 // ---------------------------------------------------------------------------- questions
 
-// Positions and complete pairs, outside of OpenMM's evaluations.
-void CommonCalcMLFFForceKernel::prepareQuestion() {
+// Positions and complete pairs, outside of OpenMM's evaluations; false if a number overflowed.
+bool CommonCalcMLFFForceKernel::prepareQuestion() {
     geometry->readBox();
     CommonGeometry::Outcome outcome;
     while ((outcome = geometry->update(getLongRange())) == CommonGeometry::Repeat)
         ;
-    if (outcome == CommonGeometry::Failed)
-        geometry->throwFailure();
     if (geometry->takeOutOfRange())
         leaveTensorCores();
+    return outcome != CommonGeometry::Failed;
 }
 
-void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question) {
+// Ask the device; where a number overflows, ask again in double precision on the host.
+void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question,
+                                       const std::function<void()>& questionInDouble) {
     ContextSelector selector(cc);
+    vector<double> positions;
     CommonGeometry::Outcome outcome;
     do {
-        prepareQuestion();
+        outcome = CommonGeometry::Failed;
+        const bool prepared = prepareQuestion();
+        geometry->readPositions(positions);
+        if (!prepared)
+            break;
         try {
             question();
         }
@@ -443,32 +454,47 @@ void CommonCalcMLFFForceKernel::answer(const std::function<void()>& question) {
         }
         outcome = geometry->checkStatus();
     } while (outcome == CommonGeometry::Repeat);
-    if (outcome == CommonGeometry::Failed)
-        geometry->throwFailure();
+    if (outcome == CommonGeometry::Failed) {
+        prepareRepetition(positions);
+        questionInDouble();
+    }
 }
 
 void CommonCalcMLFFForceKernel::getAtomCharges(ContextImpl&, vector<double>& charges) {
+    const size_t n = geometry->atoms.numAtoms;
+    vector<double> ofMember;
     answer([&] {
         queueNetworks(false);
-        charges.assign(geometry->atoms.numAtoms, 0.0);
+        charges.assign(n, 0.0);
         for (auto& network : networks) {
-            vector<double> ofMember;
             device->downloadReal(*network->getCharges(), ofMember);
-            for (size_t i = 0; i < charges.size(); i++)
+            for (size_t i = 0; i < n; i++)
                 charges[i] += ofMember[geometry->row[i]]/networks.size();
+        }
+    }, [&] {
+        charges.assign(n, 0.0);
+        for (size_t k = 0; k < networks.size(); k++) {
+            repetition->evaluate(k, nullptr, &ofMember);
+            for (size_t i = 0; i < n; i++)
+                charges[i] += ofMember[i]/networks.size();
         }
     });
 }
 
 void CommonCalcMLFFForceKernel::getEnergyComponents(ContextImpl&, vector<double>& components) {
+    const auto addMember = [&](const double* energies) {
+        for (int c = 0; c < MLFF_N_COMPONENTS; c++)
+            components[c] += KJMOL_PER_EV*energies[c]/networks.size();
+    };
     answer([&] {
         queueNetworks(false);
         components.assign(MLFF_N_COMPONENTS, 0.0);
-        for (size_t k = 0; k < networks.size(); k++) {
-            const vector<double> energies = readEnergies(k);
-            for (int c = 0; c < MLFF_N_COMPONENTS; c++)
-                components[c] += KJMOL_PER_EV*energies[c]/networks.size();
-        }
+        for (size_t k = 0; k < networks.size(); k++)
+            addMember(readEnergies(k).data());
+    }, [&] {
+        components.assign(MLFF_N_COMPONENTS, 0.0);
+        for (size_t k = 0; k < networks.size(); k++)
+            addMember(repetition->evaluate(k, nullptr, nullptr).component);
     });
 }
 
@@ -499,6 +525,11 @@ void CommonCalcMLFFForceKernel::getEnsembleDeviation(ContextImpl&, double& energ
                 sum += component;
             energies[k] = {sum};
             readForces(forces[k]);
+        }
+    }, [&] {
+        for (size_t k = 0; k < networks.size(); k++) {
+            checkInterruption();
+            energies[k] = {repetition->evaluate(k, &forces[k], nullptr).energy};
         }
     });
     energy = KJMOL_PER_EV*deviation(energies, 0, 1);
@@ -539,6 +570,22 @@ void CommonCalcMLFFForceKernel::differentiateForces(size_t row, int axis, vector
     }
 }
 
+// The same on the host.
+void CommonCalcMLFFForceKernel::differentiateInDouble(const vector<double>& positions,
+                                                      size_t coordinate, vector<double>& result) {
+    static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {-1, 8, -8, 1}, h = 5e-4;
+    vector<double> moved(positions), forces;
+    result.assign(positions.size(), 0.0);
+    for (int k = 0; k < 4; k++) {
+        checkInterruption();
+        moved[coordinate] = positions[coordinate]+offset[k]*h;
+        repetition->setPositions(moved);
+        repetition->evaluateMean(&forces);
+        for (size_t c = 0; c < forces.size(); c++)
+            result[c] += weight[k]*forces[c]/(12*h);
+    }
+}
+
 void CommonCalcMLFFForceKernel::computeHessian(ContextImpl&, vector<double>& hessian) {
     const size_t n = 3*geometry->atoms.numAtoms;
     hessian.resize(n*n);
@@ -546,6 +593,13 @@ void CommonCalcMLFFForceKernel::computeHessian(ContextImpl&, vector<double>& hes
         vector<double> result;
         for (size_t a = 0; a < n; a++) {
             differentiateForces(geometry->row[a/3], a%3, result);
+            std::copy(result.begin(), result.end(), hessian.begin()+a*n);
+        }
+    }, [&] {
+        const vector<double> positions = repetition->getPositions();
+        vector<double> result;
+        for (size_t a = 0; a < n; a++) {
+            differentiateInDouble(positions, a, result);
             std::copy(result.begin(), result.end(), hessian.begin()+a*n);
         }
     });

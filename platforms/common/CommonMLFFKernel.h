@@ -74,9 +74,13 @@ private:
     std::vector<double> readEnergies(size_t member);
     double readMeanEnergy();
     void readForces(std::vector<double>& forces);
-    void prepareQuestion();
-    void answer(const std::function<void()>& question);
+    void prepareRepetition(const std::vector<double>& positions);
+    bool prepareQuestion();
+    void answer(const std::function<void()>& question,
+                const std::function<void()>& questionInDouble);
     void differentiateForces(size_t row, int axis, std::vector<double>& result);
+    void differentiateInDouble(const std::vector<double>& positions, size_t coordinate,
+                               std::vector<double>& result);
 
     std::unique_ptr<CommonDevice> device;
     ComputeContext& cc;

@@ -26,21 +26,41 @@ public:
     CommonRepetition(const CommonRepetition&) = delete;
     CommonRepetition& operator=(const CommonRepetition&) = delete;
     /**
-     * Evaluate the mean of the models.  Throws an OpenMMException, whose message begins with
-     * `where`, if there is none: atoms at the same place, an overflow in double precision too.
+     * Set what the evaluations that follow are about.
      *
-     * @param atoms           elements, regions and box
-     * @param row             [n] row of each atom of the force
-     * @param position        [3 n] in the order of MLFFForce::addAtom(), as the others, angstrom
-     * @param wantForces      whether forces are wanted
-     * @param[out] force      [3 n] eV/angstrom, if they are
-     * @param where           the evaluation, for messages
+     * @param atoms         elements, regions and box; copied
+     * @param row           [n] row of each atom of the force
+     * @param evaluation    its number, for messages
+     */
+    void setAtoms(const CommonAtoms& atoms, const std::vector<int>& row, long long evaluation);
+    /**
+     * Set where the atoms are, and find their pairs.
+     *
+     * @param position    [3 n] in the order of MLFFForce::addAtom(), as all arrays here, angstrom;
+     *                    copied
+     */
+    void setPositions(const std::vector<double>& position);
+    const std::vector<double>& getPositions() const {
+        return position;
+    }
+    /**
+     * Evaluate one model.  Throws an OpenMMException if there is no answer: atoms at the same place, an
+     * overflow in double precision too.
+     *
+     * @param[out] force     [3 n] eV/angstrom; null: not wanted
+     * @param[out] charge    [n] e; null: not wanted
+     * @return energies, eV
+     */
+    mlff_result evaluate(size_t member, std::vector<double>* force, std::vector<double>* charge);
+    /**
+     * Evaluate the mean of the models.  Throws as evaluate() does.
+     *
+     * @param[out] force    [3 n] eV/angstrom; null: not wanted
      * @return the energy, eV
      */
-    double evaluate(const CommonAtoms& atoms, const std::vector<int>& row,
-                    const std::vector<double>& position, bool wantForces,
-                    std::vector<double>& force, const std::string& where);
+    double evaluateMean(std::vector<double>* force);
 private:
+    void check(mlff_status status, const mlff_error& err) const;
     struct FreeEvaluator {
         void operator()(mlff_evaluator* evaluator) const {
             mlff_evaluator_free(evaluator);
@@ -48,7 +68,14 @@ private:
     };
     std::vector<std::unique_ptr<mlff_evaluator, FreeEvaluator> > evaluators;  // one a member
     int numLayers;
+    long long evaluation;
+    std::vector<int> species, region;           // [n]
+    std::vector<double> charge, multiplicity;   // [regions]
+    std::vector<double> position;               // [3 n] angstrom
+    double cell[3][3];                          // angstrom
+    bool periodic;
     ref_pair_list message, longRange;
+    mlff_graph graph;                           // of all these
 };
 
 } // namespace OpenMM

@@ -26,8 +26,9 @@ static const double KJMOL_PER_EV = 96.48533212331002;
 static const double MODEST_ENERGY = 1e3, MODEST_FORCE = 1e4;
 
 // Atoms that overlap and have less energy than this, eV per atom, are in a hole of the model: the
-// strongest bonds give 9 eV per atom.
-static const double DEEPEST_ENERGY = -20;
+// strongest bonds give 9 eV per atom. So are atoms that overlap at a minimum, whatever its energy:
+// the largest force, eV/angstrom, is smaller than this there.
+static const double DEEPEST_ENERGY = -20, GENTLE_FORCE = 1;
 
 // Positions in holes that are remembered.
 static const size_t MOST_HOLES = 64;
@@ -157,8 +158,8 @@ void HostCalcMLFFForceKernel::readPositions(const vector<Vec3>& particles) {
         const Vec3& p = particles[particle[i]];
         if (!std::isfinite(p[0]+p[1]+p[2])) {
             std::stringstream message;
-            message << "MLFFForce: " << describeEvaluation() << ": the position of particle "
-                    << particle[i] << " (" << mlff_element_symbol(species[i]) << ", atom " << i
+            message << "MLFFForce: " << describeMLFFInstability(evaluation)
+                    << ": the position of particle " << particle[i] << " (" << mlff_element_symbol(species[i]) << ", atom " << i
                     << ") is (" << p[0] << ", " << p[1] << ", " << p[2]
                     << ") nm: expected finite numbers";
             throw OpenMMException(message.str());
@@ -296,7 +297,7 @@ double HostCalcMLFFForceKernel::evaluateMean(const mlff_graph& graph, bool wantF
     if (wantForces && n > 1)
         force.swap(meanForce);
     if (!inStep && checkGeometry)
-        refuseHole(graph, mean);
+        refuseHole(graph, mean, wantForces);
     return mean.energy;
 }
 
@@ -310,11 +311,14 @@ static mlff_overlap findOverlap(const mlff_graph& graph) {
     return worst;
 }
 
+string HostCalcMLFFForceKernel::describeOverlap(const mlff_overlap& overlap) const {
+    const int z[2] = {species[overlap.first], species[overlap.second]};
+    const int p[2] = {particle[overlap.first], particle[overlap.second]};
+    return describeMLFFOverlap(overlap, z, p);
+}
+
 void HostCalcMLFFForceKernel::refuseOverlap(const mlff_graph& graph) const {
-    throw OpenMMException("MLFFForce: " + describeEvaluation() + ": " +
-                          describeMLFFOverlap(findOverlap(graph), species.data(), particle.data()) +
-                          "; minimize the energy before the first step, or call "
-                          "setCheckGeometry(false) to go on in spite of it");
+    refuseMLFFOverlap(evaluation, describeOverlap(findOverlap(graph)));
 }
 
 static uint64_t hashOf(const vector<double>& x) {
@@ -328,29 +332,36 @@ static uint64_t hashOf(const vector<double>& x) {
     return hash;
 }
 
+bool HostCalcMLFFForceKernel::isMinimum() const {
+    return std::all_of(force.begin(), force.end(),
+                       [](double f) { return std::fabs(f) < GENTLE_FORCE; });
+}
+
 /*
  * A minimizer's trial steps pass through holes of a model and come back, so that a hole is no error
  * by itself.  One that is asked about again is: a minimization has ended there, or begins there, or
  * a Monte Carlo move has been accepted.
  */
-void HostCalcMLFFForceKernel::refuseHole(const mlff_graph& graph, const mlff_result& mean) {
+void HostCalcMLFFForceKernel::refuseHole(const mlff_graph& graph, const mlff_result& mean,
+                                         bool haveForces) {
+    const uint64_t place = hashOf(position);
+    const bool again = std::find(holes.begin(), holes.end(), place) != holes.end();
     const double energy = mean.component[MLFF_NETWORK];
-    if (!(energy < lowestEnergy(graph, mean)))
+    if (!again && !(energy < lowestEnergy(graph, mean)) && !(haveForces && isMinimum()))
         return;
     const mlff_overlap worst = findOverlap(graph);
     if (worst.first < 0)
         return;
-    const uint64_t place = hashOf(position);
-    if (std::find(holes.begin(), holes.end(), place) == holes.end()) {
+    if (!again) {
         if (holes.size() == MOST_HOLES)
             holes.erase(holes.begin());
         holes.push_back(place);
         return;
     }
     std::stringstream message;
-    message << "MLFFForce: evaluation " << evaluation << " of this Context comes back to a hole "
+    message << "MLFFForce: " << describeMLFFEvaluation(evaluation) << " comes back to a hole "
                "of the model, where a minimization has probably ended: "
-            << describeMLFFOverlap(worst, species.data(), particle.data())
+            << describeOverlap(worst)
             << ", and this one has no repulsion there (" << energy/graph.n_local
             << " eV per atom); start from other positions, or call setCheckGeometry(false) to see the "
                "numbers all the same";
@@ -364,14 +375,8 @@ void HostCalcMLFFForceKernel::addForces(vector<Vec3>& particles, double scale) c
         particles[particle[i]] += Vec3(force[3*i], force[3*i+1], force[3*i+2])*unit;
 }
 
-string HostCalcMLFFForceKernel::describeEvaluation() const {
-    return describeMLFFEvaluation(evaluation);
-}
-
 void HostCalcMLFFForceKernel::check(mlff_status status, const mlff_error& err) const {
-    if (status != MLFF_OK)
-        throw OpenMMException("MLFFForce: " + describeEvaluation() + ": " + err.message +
-                              " (atoms are counted as in addAtom())");
+    checkMLFFEvaluation(status, err, evaluation);
 }
 
 // ---------------------------------------------------------------------------- questions

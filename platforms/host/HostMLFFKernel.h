@@ -4,6 +4,7 @@
 #include "MLFFKernels.h"
 #include "internal/MLFFModel.h"
 #include "mlff.h"
+#include "mlff_overlap.h"
 #include "mlff_reference.h"
 #include "openmm/Vec3.h"
 #include <cstdint>
@@ -100,11 +101,12 @@ private:
     mlff_result evaluateInDouble(size_t member, const mlff_graph& graph, mlff_result wanted);
     double evaluateMean(const mlff_graph& graph, bool wantForces, bool inStep);
     bool isModest(const mlff_graph& graph, const mlff_result& result) const;
-    void refuseHole(const mlff_graph& graph, const mlff_result& mean);
+    bool isMinimum() const;
+    void refuseHole(const mlff_graph& graph, const mlff_result& mean, bool haveForces);
     [[noreturn]] void refuseOverlap(const mlff_graph& graph) const;
     void addForces(std::vector<Vec3>& particles, double scale) const;
     void differentiateForces(size_t coordinate, double* row);
-    std::string describeEvaluation() const;
+    std::string describeOverlap(const mlff_overlap& overlap) const;
     void check(mlff_status status, const mlff_error& err) const;
 
     // fixed by initialize()

@@ -12,7 +12,7 @@
 /* ----------------------------------------------------------------------- status, memory -- */
 
 static void test_status_names(void) {
-    for (int k = MLFF_OK; k <= MLFF_ERROR_OVERLAP; k++)
+    for (int k = MLFF_OK; k <= MLFF_ERROR_SPAN; k++)
         for (int m = MLFF_OK; m < k; m++)
             CHECK(strcmp(mlff_status_name((mlff_status) k), mlff_status_name((mlff_status) m)));
     CHECK(strcmp(mlff_status_name(MLFF_ERROR_ELEMENT), "MLFF_ERROR_ELEMENT") == 0);

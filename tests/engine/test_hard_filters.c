@@ -3,9 +3,9 @@
  * the reference platform's energies and forces, and the rest is refused in words.
  */
 #include "check.h"
+#include "hard_models.h"
 #include "mlff_cpu.h"
 #include "mlff_reference.h"
-#include "painn_builder.h"
 
 static mlff_error err;
 
@@ -15,21 +15,16 @@ static const double position[4][3] = {
     {0, 0, 0.119}, {0, 0.763, -0.477}, {0, -0.763, -0.477}, {1.9, 0.4, 1.1}};
 
 static mlff_model *build(bool bessel, double cutoff, const double *basis, const double *beta) {
-    static st_builder b;
-    painn_spec spec = painn_small;
-    spec.bessel = bessel;
-    painn_fill(&b, &spec);
-    char text[40];
-    snprintf(text, sizeof text, "\"cutoff\": %.17g", cutoff);
-    st_edit_metadata(&b, "config", "\"cutoff\": 5.0", text);
-    memcpy(b.tensor[st_find(&b, bessel ? "rbf.freq" : "rbf.mu")].data, basis, 3*sizeof(double));
-    if (!bessel)
-        memcpy(b.tensor[st_find(&b, "rbf.beta")].data, beta, 3*sizeof(double));
-    st_bytes bytes = st_build(&b);
+    hard_filters filters = {.bessel = bessel, .cutoff = cutoff};
+    memcpy(filters.basis, basis, sizeof filters.basis);
+    if (beta)
+        memcpy(filters.beta, beta, sizeof filters.beta);
+    size_t n;
+    unsigned char *content = hard_model_build(&filters, &n);
     mlff_model *model = NULL;
-    CHECK_OK(mlff_model_load_memory(bytes.data, bytes.n, "hard", &model, &err), err);
-    st_bytes_free(&bytes);
-    st_clear(&b);
+    CHECK(content != NULL);
+    CHECK_OK(mlff_model_load_memory(content, n, "hard", &model, &err), err);
+    free(content);
     return model;
 }
 

@@ -11,7 +11,7 @@ enum { MAX_ATOMS = 400 };
 /* The worst overlap by a plain loop over all pairs and images; the share itself if there is none. */
 static double worst_by_loop(int n, const int *z, const int *region, const double (*x)[3],
                             const double (*cell)[3], int images) {
-    double worst = 0.5;
+    double worst = 0.6;
     const int reach = cell ? images : 0;
     for (int i = 0; i < n; i++)
         for (int j = i; j < n; j++)
@@ -34,7 +34,7 @@ static double worst_by_loop(int n, const int *z, const int *region, const double
 }
 
 static double ratio(const mlff_overlap *o) {
-    return o->first < 0 ? 0.5 : o->distance/o->radii;
+    return o->first < 0 ? 0.6 : o->distance/o->radii;
 }
 
 static void check_against_loop(int n, const int *z, const int *region, const double (*x)[3],
@@ -93,20 +93,20 @@ static void test_search(void) {
     }
 }
 
-/* The limit is half the sum of the radii; which pair is the worst depends on the elements. */
+/* The limit is 0.6 of the sum of the radii; which pair is the worst depends on the elements. */
 static void test_limit(void) {
     const int z[4] = {1, 8, 6, 6};
     mlff_error err;
     mlff_overlap worst;
-    double x[4][3] = {{0}, {0.486, 0, 0}, {100, 0, 0}, {100, 0.761, 0}};
+    double x[4][3] = {{0}, {0.583, 0, 0}, {100, 0, 0}, {100, 0.913, 0}};
     CHECK_OK(mlff_overlap_find(4, z, NULL, x, NULL, &worst, &err), err);
     CHECK(worst.first == -1 && worst.second == -1);  // O-H 0.97 A, C-C 1.52 A
-    x[1][0] = 0.484;
+    x[1][0] = 0.581;
     CHECK_OK(mlff_overlap_find(4, z, NULL, x, NULL, &worst, &err), err);
     CHECK(worst.first == 0 && worst.second == 1);
-    CHECK_NEAR(0.484, worst.distance, 1e-12);
+    CHECK_NEAR(0.581, worst.distance, 1e-12);
     CHECK_NEAR(0.97, worst.radii, 1e-12);
-    x[3][1] = 0.5;  // longer than the O-H pair, but worse
+    x[3][1] = 0.6;  // longer than the O-H pair, but worse
     CHECK_OK(mlff_overlap_find(4, z, NULL, x, NULL, &worst, &err), err);
     CHECK(worst.first == 2 && worst.second == 3);
 }
@@ -176,7 +176,7 @@ static void test_evaluation(void) {
     if (!evaluator)
         return;
     const int z[4] = {8, 1, 1, 6};
-    double x[4][3] = {{0}, {0.97, 0, 0}, {-0.2, 0.95, 0}, {1.6, 0, 0}};
+    double x[4][3] = {{0}, {0.97, 0, 0}, {-0.2, 0.95, 0}, {1.8, 0, 0}};
     ref_pair_list list = {0};
     for (int overlap = 0; overlap < 2; overlap++) {
         if (overlap) {
@@ -192,7 +192,8 @@ static void test_evaluation(void) {
         graph.refuse_overlaps = true;
         if (overlap)
             CHECK_FAILS(mlff_evaluate(evaluator, &graph, NULL, &result, &err), MLFF_ERROR_OVERLAP,
-                        err, "atoms 0 (O) and 2 (H) are 0.224 A apart");
+                        err, "atoms 0 (O) and 2 (H) are 0.224 A apart: they overlap, and no model "
+                        "was made for less than 0.6 of the sum");
         else
             CHECK_OK(mlff_evaluate(evaluator, &graph, NULL, &result, &err), err);
     }

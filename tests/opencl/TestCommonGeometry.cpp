@@ -89,7 +89,7 @@ struct Atoms {
         vector<double> x;
         for (const Vec3& p : position)
             for (int d = 0; d < 3; d++)
-                x.push_back(single ? 10*(double) (float) p[d] : 10*p[d]);
+                x.push_back(single ? 10*asFloat(p[d]) : 10*p[d]);
         double cell[3][3];
         for (int a = 0; a < 3; a++)
             for (int d = 0; d < 3; d++)

@@ -27,7 +27,7 @@ static double uniform(double low, double high) {
 
 /* What a float holds of a number, so that both sides work on the same positions and charges. */
 static double asInput(double x) {
-    return precision == "single" ? (float) x : x;
+    return precision == "single" ? asFloat(x) : x;
 }
 
 // ------------------------------------------------------------------------------ systems
@@ -65,7 +65,7 @@ static Molecules makeMolecules(const vector<int>& sizes, bool periodic, double s
     m.box[2] = Vec3(-0.23*size, 0.17*size, 0.9*size);
     if (precision == "single")
         for (Vec3& v : m.box)
-            v = Vec3((float) v[0], (float) v[1], (float) v[2]);
+            v = asFloat(v);
     for (size_t r = 0; r < sizes.size(); r++) {
         m.first.push_back(m.size());
         for (int k = 0; k < sizes[r];) {
@@ -209,7 +209,8 @@ public:
 
     /*
      * Two atoms along x: energies of the terms, eV, and the slope of their sum, eV/angstrom; scale:
-     * the largest of the slopes that are summed up. Beyond the limit of forces the status says so.
+     * the largest of the slopes that are summed up. Where one is beyond the limit of forces, the
+     * status says so.
      */
     void checkPair(double full, double near, double distant, double slope, double scale,
                    bool exact) {
@@ -225,25 +226,39 @@ public:
         message.vector.upload(vector<mm_double4> {{d, 0, 0, d}, {0, 0, 0, 0}, {-d, 0, 0, d},
                                                   {0, 0, 0, 0}}, true);
         longRange->execute({true, 1.0});
+        checkTerms(full-selfEnergy(), near, distant, slope, scale, exact, 0);
+    }
+    /* The same of two atoms in a box; error: of the sum over images, eV. */
+    void checkPeriodicPair(double full, double near, double slope, double scale, bool exact,
+                           double error) {
+        ContextSelector selector(cc);
+        Result unused;
+        uploadPositions();
+        reference(unused);
+        longRange->execute({true, 1.0});
+        checkTerms(full, near, 0, slope, scale, exact, error);
+    }
+    void checkTerms(double full, double near, double distant, double slope, double scale,
+                    bool exact, double error) {
         vector<long long> energy, force;
         vector<int> status;
         energies.download(energy);
         atoms->force.download(force);
         atoms->status.download(status);
         if (status[0] != 0) {
-            CHECK(fabs(slope) > 0.99e6 || scale > 1e7);
+            CHECK(fabs(slope) > 0.99e6 || scale > 0.99e6);
             return;
         }
         CHECK(fabs(slope) < 1.01e6);
         const double part = exact ? 1e-9 : 2e-6;
-        const double expected[] = {near, full-selfEnergy(), distant};
+        const double expected[] = {near, full, distant};
         const int component[] = {MLFF_COULOMB_SHORT, MLFF_COULOMB_FULL, MLFF_DISPERSION};
         for (int k = 0; k < 3; k++)
             CHECK_NEAR(expected[k], energy[component[k]]*pow(2.0, -36),
-                       1e-10+part*(fabs(expected[k])+(k == 1 ? fabs(full)+0.2 : 0)));
+                       1e-10+error+part*(fabs(expected[k])+(k == 1 ? fabs(full)+0.2 : 0)));
         for (int i = 0; i < 2; i++)
             CHECK_NEAR((i == 0 ? 1 : -1)*slope, force[i]*pow(2.0, -40),
-                       1e-10+part*(fabs(slope)+scale));
+                       1e-10+error+part*(fabs(slope)+scale));
     }
     /* What DSF takes off for each charge, eV. */
     double selfEnergy() const {
@@ -498,6 +513,41 @@ static Term coulombOf(const mlff_longrange& c, double qq, double d) {
     return {ke*(erfc(a*d)/d-erfc(a*R)/R-(d-R)*slope(R)), ke*(slope(d)-slope(R))};
 }
 
+/*
+ * Two charges x apart along an edge of a cube, and all their images, in a uniform background: by
+ * Ewald's sum with a splitting of its own, both sums to 1e-17.
+ *   psi(x) = sum_R erfc(a r)/r + 4 pi/V sum_k exp(-k^2/4a^2)/k^2 cos(k x) - pi/(V a^2)
+ * where r = |x+R|; a charge with its own images: the same without R = 0, less 2a/sqrt(pi).
+ */
+static Term ewaldOf(const mlff_longrange& c, double q1, double q2, double x, double edge) {
+    enum {WAVES = 13, IMAGES = 2};
+    const double pi = acos(-1.0), a = 6/edge, V = edge*edge*edge, root = 2*a/sqrt(pi);
+    double pair = -pi/(V*a*a), slope = 0, own = -pi/(V*a*a)-root;
+    x -= edge*floor(x/edge+0.5);
+    for (int i = -IMAGES; i <= IMAGES; i++)
+        for (int j = -IMAGES; j <= IMAGES; j++)
+            for (int k = -IMAGES; k <= IMAGES; k++) {
+                const double dx = x+edge*i, r = sqrt(dx*dx+edge*edge*(j*j+k*k));
+                const double R = edge*sqrt((double) (i*i+j*j+k*k));
+                pair += erfc(a*r)/r;
+                slope -= (erfc(a*r)/r+root*exp(-a*a*r*r))*dx/(r*r);
+                own += R > 0 ? erfc(a*R)/R : 0;
+            }
+    for (int i = -WAVES; i <= WAVES; i++)
+        for (int j = -WAVES; j <= WAVES; j++)
+            for (int k = -WAVES; k <= WAVES; k++) {
+                const double kx = 2*pi/edge*i, square = pow(2*pi/edge, 2)*(i*i+j*j+k*k);
+                if (square == 0)
+                    continue;
+                const double w = 4*pi/V*exp(-square/(4*a*a))/square;
+                pair += w*cos(kx*x);
+                slope -= w*kx*sin(kx*x);
+                own += w;
+            }
+    const double ke = c.model.coulomb_constant;
+    return {ke*(q1*q2*pair+0.5*(q1*q1+q2*q2)*own), ke*q1*q2*slope};
+}
+
 /* -ke q q' h(d)/d, what the network has of it already. */
 static Term shortRangeOf(const mlff_longrange& c, double qq, double d) {
     const double R = c.model.short_range_radius, t = d/R, pi = acos(-1.0);
@@ -668,6 +718,44 @@ static void walk(mlff_coulomb coulomb, mlff_envelope envelope, bool dispersion) 
     }
 }
 
+/* The same through a periodic box and 500 boxes on: Ewald's sum, by itself and with PME. */
+static void walkThroughBoxes(mlff_coulomb coulomb, double tolerance) {
+    const double edge = 20;                     // angstrom
+    mlff_settings settings = {};
+    settings.ewald_tolerance = tolerance;
+    const mlff_longrange choices = choose(coulomb, nullptr, true, MLFF_ENVELOPE_EXP, settings);
+    Molecules m = makeMolecules({2}, true, 0.1*edge);
+    m.box[0] = Vec3(0.1*edge, 0, 0);
+    m.box[1] = Vec3(0, 0.1*edge, 0);
+    m.box[2] = Vec3(0, 0, 0.1*edge);
+    m.q = {0.5, -0.25};
+    m.x[0] = Vec3(0, 0, 0);
+    m.x[1] = Vec3(0.3, 0, 0);
+    Evaluation evaluation(m, choices, true);
+    vector<double> distances = {edge/2, 0.75*edge, 1.23*edge, 77.7*edge, 499.9*edge};
+    for (int k = 0; k <= 65; k++)
+        distances.push_back(pow(10, -5+0.1*k));
+    for (double wanted : distances) {
+        m.x[1] = Vec3(asInput(0.1*wanted), 0, 0);
+        evaluation.move(m);
+        const double x = 10*m.x[1][0], nearest = x-edge*floor(x/edge+0.5), d = fabs(nearest);
+        const double side = nearest < 0 ? -1 : 1;
+        const Term full = ewaldOf(choices, m.q[0], m.q[1], x, edge);
+        const Term near = shortRangeOf(choices, m.q[0]*m.q[1], d);
+        // of the sums; and float's rounding of d
+        const double error = choices.model.coulomb_constant*tolerance+
+                             (precision == "double" ? 0 : 1.2e-7*d*fabs(near.slope));
+        evaluation.checkPeriodicPair(full.value, near.value, full.slope+side*near.slope,
+                                     std::max(fabs(full.slope), fabs(near.slope)),
+                                     precision == "double", error);
+    }
+}
+
+static void testWalkThroughBoxes() {
+    walkThroughBoxes(MLFF_COULOMB_EWALD, 1e-12);
+    walkThroughBoxes(MLFF_COULOMB_PME, 1e-6);
+}
+
 static void testWalk() {
     for (bool dispersion : {false, true}) {
         walk(MLFF_COULOMB_SIMPLE, MLFF_ENVELOPE_EXP, dispersion);
@@ -779,6 +867,7 @@ PROBE_MAIN(int argc, char** argv) {
     RUN(testChangingBox);
     RUN(testTolerances);
     RUN(testWalk);
+    RUN(testWalkThroughBoxes);
     RUN(testRequests);
     RUN(testRepeats);
     RUN(testMemory);

@@ -78,7 +78,7 @@ static double keptPositionTolerance() {
 
 static vector<Vec3> roundToFloat(vector<Vec3> positions) {
     for (Vec3& p : positions)
-        p = Vec3((float) p[0], (float) p[1], (float) p[2]);
+        p = asFloat(p);
     return positions;
 }
 
@@ -117,6 +117,24 @@ static bool isOnPoCL(Context& context) {
     for (const string& name : platform.getPropertyNames())
         if (name == "OpenCLPlatformName")
             return platform.getPropertyValue(context, name) == "Portable Computing Language";
+    return false;
+}
+
+/* What an evaluation throws, "" if nothing. */
+template <class Function> inline string messageOf(Function function) {
+    try {
+        function();
+        return "";
+    }
+    catch (const OpenMMException& e) {
+        return e.what();
+    }
+}
+
+inline bool has(const string& text, const string& part) {
+    if (text.find(part) != string::npos)
+        return true;
+    printf("    no \"%s\" in \"%s\"\n", part.c_str(), text.c_str());
     return false;
 }
 

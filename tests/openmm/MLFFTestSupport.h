@@ -459,6 +459,17 @@ inline void makePeriodic(System& system, const Vec3& a, const Vec3& b, const Vec
     system.addForce(nonbonded);
 }
 
+/* What a float holds of a number. By way of memory: GCC 12 drops conversions to float and back of
+   numbers that lie side by side. */
+inline double asFloat(double x) {
+    volatile float rounded = (float) x;
+    return rounded;
+}
+
+inline Vec3 asFloat(const Vec3& v) {
+    return Vec3(asFloat(v[0]), asFloat(v[1]), asFloat(v[2]));
+}
+
 inline double norm(const Vec3& v) {
     return sqrt(v.dot(v));
 }

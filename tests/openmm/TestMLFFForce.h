@@ -7,6 +7,7 @@
 
 #include "TestMLFFForceCharges.h"
 #include "TestMLFFForceLifetime.h"
+#include "hard_models.h"
 
 namespace mlfftest {
 
@@ -332,12 +333,19 @@ static void testRegionAroundTheBox() {
         force->setCheckGeometry(check);
         system.addForce(force);
         makePeriodic(system, Vec3(width, 0, 0), Vec3(0, 2.5, 0), Vec3(0, 0, 2.5));
-        Simulation simulation(system, two.positions);
-        if (check)
-            CHECK_THROWS("setUsesPeriodicBoundaryConditions(True)",
-                         for (int k = 0; k < 3; k++) simulation.evaluate());
-        else
+        Simulation simulation(system, copiesOf(g, {Vec3(), Vec3(0, 1, 0)}).positions);
+        CHECK(std::isfinite(simulation.energy()));
+        simulation.context.setPositions(two.positions);
+        if (!check) {
             CHECK(std::isfinite(simulation.energy()));
+            continue;
+        }
+        // molecules that move freely come there: no matter of stability
+        const string message = messageOf([&] { simulation.evaluate(); });
+        CHECK(has(message, "MLFFForce: evaluation 2 of this Context: atoms "));
+        CHECK(has(message, "reaches around the box") && has(message, "cutoff of 5 A"));
+        CHECK(has(message, "setUsesPeriodicBoundaryConditions(True)"));
+        CHECK(message.find("unstable") == string::npos);
     }
 }
 
@@ -926,17 +934,17 @@ static void testGeometryWarning() {
             Context& context = simulation.context;
             CHECK(force->getGeometryWarning(context) == "");
 
-            // H on C: half the sum of their radii is 0.0535 nm
+            // H on C: 0.6 of the sum of their radii is 0.0642 nm
             vector<Vec3> close(positions);
-            close[4] = carbon+Vec3(0, 0.0536, 0);
+            close[4] = carbon+Vec3(0, 0.0643, 0);
             context.setPositions(close);
             CHECK(force->getGeometryWarning(context) == "");
-            close[4] = carbon+Vec3(0, 0.0534, wrapped ? 1.75 : 0);
+            close[4] = carbon+Vec3(0, 0.0641, wrapped ? 1.75 : 0);
             context.setPositions(close);
             const string text = force->getGeometryWarning(context);
             if (check) {
                 CHECK(text.find("atoms 0 (C, particle 1) and 3 (H, particle 4)") == 0);
-                CHECK(text.find("0.534 A apart") != string::npos);
+                CHECK(text.find("0.641 A apart") != string::npos);
                 CHECK(text.find("1.07 A") != string::npos);
             }
             else
@@ -1056,9 +1064,15 @@ static void testOverlapInStep() {
         CHECK_THROWS("atoms 0 (C, particle 1) and 3 (H, particle 4) are 0.500 A apart", step());
         CHECK_THROWS("evaluation 3", step());
         CHECK_THROWS("time step", step());
-        CHECK_THROWS("minimize", step());
+        CHECK_THROWS("a minimization has ended where the model has no repulsion", step());
         simulation.context.setPositions(positions);
         CHECK(std::isfinite(simulation.energy()));
+        // nothing has moved the positions before the first evaluation
+        Simulation first(system, positions);
+        const string message = messageOf([&] { first.integrator.step(1); });
+        CHECK(has(message, "evaluation 1 of this Context: atoms 0 (C, particle 1)"));
+        CHECK(has(message, "; minimize the energy before the first step; setCheckGeometry(false)"));
+        CHECK(message.find("unstable") == string::npos);
     }
 }
 
@@ -1105,6 +1119,186 @@ static void testHole() {
     CHECK_THROWS("atoms 0 (O, particle 0) and 1 (H, particle 1)", simulation.evaluate());
 }
 
+// A hole of the model that is no deep one, but a minimum.
+static void testMinimumInHole() {
+    Golden g = testData("painn-hcno-distilled.formamide");
+    g.positions = {Vec3(0.1042, 0.0347, 0.16942), Vec3(0.07365, -0.00979, 0.11116),
+                   Vec3(0.18098, 0.28786, 0.37807), Vec3(0.10917, -0.03904, -0.01021),
+                   Vec3(-0.02973, -0.08742, 0.09959), Vec3(-0.06426, 0.0907, -0.01903)};
+    for (bool check : {true, false}) {
+        System system;
+        addParticles(system, g);
+        auto* force = makeForce(g);
+        force->setCheckGeometry(check);
+        system.addForce(force);
+        Simulation simulation(system, g.positions);
+        const State state = simulation.evaluate();
+        CHECK(largest(state.getForces()) < 1000);
+        const double network = force->getEnergyComponents(simulation.context)["network"];
+        CHECK(network > -10*KJMOL_PER_EV*g.size());
+        const string warning = force->getGeometryWarning(simulation.context);
+        const string again = messageOf([&] { simulation.energy(); });
+        const string step = messageOf([&] { simulation.integrator.step(1); });
+        if (check) {
+            CHECK(has(warning, "atoms 0 (C, particle 0) and 1 (O, particle 1) are 0.79"));
+            CHECK(has(again, "comes back to a hole of the model") && has(again, "other positions"));
+            CHECK(has(step, "or a minimization has ended where the model has no repulsion (begin "
+                            "it with other positions)"));
+        }
+        else
+            CHECK(warning == "" && again == "" && step == "");
+    }
+}
+
+// ----------------------------------------------------------------- functions of a distance
+
+// Two atoms in a direction that is no axis; a float holds the small distances, too.
+static vector<Vec3> dimerAt(double d) {
+    const vector<Vec3> positions = {Vec3(), Vec3(d/3, -2*d/3, 2*d/3)};
+    return keepsFloatPositions() ? roundToFloat(positions) : positions;
+}
+
+// From contact to a meter everything that a model makes of a distance has Reference's value. What a
+// device's sums of forces do not hold ends at their limit.
+static void walkDimer(Golden g, double cutoff) {
+    const double eV = KJMOL_PER_EV, limit = 2147483000.0;
+    g.positions = dimerAt(0.1);
+    System system;
+    addParticles(system, g);
+    auto* force = makeForce(g);
+    force->setCheckGeometry(false);
+    system.addForce(force);
+    Simulation simulation(system, g.positions);
+    ReferenceContext reference(system, g.positions);
+    vector<double> distances;                               // nm
+    for (int k = -12; k <= 18; k++)
+        distances.push_back(0.99*pow(10, 0.5*k));
+    for (double part : {1-1e-3, 1-1e-6, 1-1e-7, 1+1e-7, 1+1e-3})
+        distances.push_back(cutoff*part);
+    for (double d : distances) {
+        const vector<Vec3> positions = dimerAt(d);
+        simulation.context.setPositions(positions);
+        reference.context.setPositions(positions);
+        const State expected = reference.context.getState(State::Energy | State::Forces);
+        State found;
+        const string error = messageOf([&] { found = simulation.evaluate(); });
+        CHECK(error == "");
+        const double scale = 1+norm(expected.getForces()[1])/(10*eV);   // eV/angstrom
+        // a direction is rounded by 1.2e-7, over the length that it turns on, 20 times a layer
+        const double turn = 40*1.2e-7/(10*d+1e-3);
+        // Coulomb and what the network has of it cancel
+        std::map<string, double> terms = force->getEnergyComponents(reference.context);
+        const double lost = isSinglePrecision() ? 2e-6*(fabs(terms["coulomb"])+
+                                                        fabs(terms["coulomb_short_range"])) : 0;
+        const double part = isSinglePrecision() ? 2e-5 : 1e-8;
+        const double rounding = isSinglePrecision() ? 2e-7 : 1e-12;
+        const double energy = expected.getPotentialEnergy();
+        const int before = check_failures;
+        CHECK_NEAR(energy, found.getPotentialEnergy(),
+                   eV*part*scale+rounding*fabs(energy)+lost);
+        for (int i = 0; i < 2; i++)
+            for (int a = 0; a < 3; a++) {
+                const double f = expected.getForces()[i][a];
+                const double held = isHost() ? f : std::max(-limit, std::min(limit, f));
+                CHECK_NEAR(held, found.getForces()[i][a],
+                           10*eV*scale*(isSinglePrecision() ? 5e-5+turn : part)+lost/d);
+            }
+        if (check_failures > before)
+            printf("    of %s %s, %.9g nm\n", g.model.c_str(), g.coulomb.c_str(), d);
+    }
+}
+
+static void testDistances() {
+    Golden g;
+    g.periodic = false;
+    for (const char* model : {"kj-7x2", "poly5-7x2", "poly6-rbf-8x2", "rbf-linear-7x2",
+                              "schnet-16x3", "student-16x2", "spatial-context-7x2"}) {
+        g.model = model;
+        g.numbers = {8, 1};
+        walkDimer(g, 0.5);
+    }
+    g.model = "published-4x4";
+    for (const char* coulomb : {"simple", "dsf", "none"}) {
+        g.coulomb = coulomb;
+        g.charge = {0};
+        g.spin = {1};
+        walkDimer(g, 0.5);
+    }
+}
+
+// ------------------------------------------------------------------------------ hard filters
+
+/* Water, and a fourth atom beyond it, with a model that a table may not hold: right as on
+   Reference, or refused in words. Returns whether the platform took it. */
+static bool checkHardFilters(const hard_filters& filters) {
+    size_t size = 0;
+    unsigned char* bytes = hard_model_build(&filters, &size);
+    const string content(reinterpret_cast<const char*>(bytes), size);
+    free(bytes);
+    System system;
+    auto* force = new MLFFForce("hard", content);
+    for (int z : {8, 1, 1, 6})
+        force->addAtom(system.addParticle(massOf(z)), z);
+    system.addForce(force);
+    vector<Vec3> positions = {Vec3(0, 0, 0.0119), Vec3(0, 0.0763, -0.0477),
+                              Vec3(0, -0.0763, -0.0477), Vec3(0.19, 0.04, 0.11)};
+    if (keepsFloatPositions())
+        positions = roundToFloat(positions);
+    State found;
+    LeakAllowed leak;
+    const string refusal = messageOf([&] {
+        Simulation simulation(system, positions);
+        found = simulation.evaluate();
+    });
+    if (refusal != "") {
+        // what overflows on Reference, too, is no finite number anywhere
+        CHECK(refusal.find("use the Reference platform") != string::npos ||
+              has(refusal, "finite number"));
+        return false;
+    }
+    const State expected = onReference(system, positions);
+    const double scale = std::max(largest(expected.getForces()), 10*KJMOL_PER_EV);
+    const double part = isSinglePrecision() ? 3e-5 : 1e-7;
+    const int before = check_failures;
+    const double energy = expected.getPotentialEnergy();
+    CHECK_NEAR(energy, found.getPotentialEnergy(),
+               (isSinglePrecision() ? 1e-5 : 1e-7)*(KJMOL_PER_EV+fabs(energy)));
+    CHECK_NEAR(0, largestDifference(expected.getForces(), found.getForces()), part*scale);
+    if (check_failures > before)
+        printf("    %s, %d layers, cutoff %g, basis %g %g %g, beta %g %g %g\n",
+               filters.bessel ? "Bessel" : "Gaussian", filters.two_layers ? 2 : 1, filters.cutoff,
+               filters.basis[0], filters.basis[1], filters.basis[2], filters.beta[0],
+               filters.beta[1], filters.beta[2]);
+    return true;
+}
+
+// Devices compile kernels for each cutoff, so that they get some of the models.
+static void testHardFilters() {
+    typedef vector<double> Values;
+    const double hydrogen = sqrt(0.763*0.763+0.596*0.596);  // O-H, angstrom
+    const double fast = 2*M_PI*256/5;                       // a wave per interval of a grid of 256
+    const bool all = isHost();
+    for (bool two : {false, true}) {
+        for (double cutoff : all ? Values {2.5, 50, 1e3, 1e4, 1e6, 1e30}
+                                 : Values {2.5, 1e4, 1e30}) {
+            const bool gaussian = checkHardFilters({false, two, cutoff, {0.5, 1.5, 2.5},
+                                                    {2, 2, 2}});
+            const bool bessel = checkHardFilters({true, two, cutoff, {0.6, 1.3, 1.9}, {}});
+            CHECK(cutoff > 2.5 || (gaussian && bessel));
+        }
+        for (double beta : all ? Values {1, 1e2, 1e4, 1e6, 1e8, 1e12} : Values {1, 1e4, 1e8})
+            for (double offset : all ? Values {0, 1e-4, 3e-3, 2} : Values {1e-4}) {
+                const bool taken = checkHardFilters({false, two, 5, {0.5, hydrogen+offset, 2.5},
+                                                     {2, beta, 2}});
+                CHECK(taken || beta > 1);
+            }
+        for (double multiple : all ? Values {1, 1.001, 8, 8.008, 64, 64.064} : Values {8, 64.064})
+            checkHardFilters({true, two, 5, {0.6, multiple*fast, 1.9}, {}});
+        checkHardFilters({true, two, 5, {0.6, 1e7, 1.9}, {}});
+        checkHardFilters({false, two, 8, {0.5, 1.5, 2.5}, {2, -100, 2}});
+    }
+}
+
 // ---------------------------------------------------------------------------------- all
 
 static int runPlatformTests() {
@@ -1146,7 +1340,10 @@ static int runPlatformTests() {
         RUN(testOverlapInStep);
         RUN(testUnstableRun);
         RUN(testHole);
+        RUN(testMinimumInHole);
     }
+    RUN(testDistances);
+    RUN(testHardFilters);
     runChargeTests();
     return check_report(("MLFFForce on " + testPlatform.name).c_str());
 }

@@ -767,6 +767,63 @@ static void testHessianOfEnsemble() {
     CHECK(largestDifference(a, mixed.hessian())/largest(a) > 1e-4);
 }
 
+// ------------------------------------------------------------------------------- overflow
+
+// In single precision an energy that has not overflowed has six digits.
+static double overflowTolerance() {
+    return isSinglePrecision() ? 5e-6 : 1e-9;
+}
+
+static void checkSameComponents(Molecule& molecule, Context& reference) {
+    const std::map<string, double> found = molecule.force->getEnergyComponents(molecule.context());
+    for (const auto& [name, expected] : molecule.force->getEnergyComponents(reference))
+        CHECK_NEAR(expected, found.at(name),
+                   energyTolerance(molecule.g.size())+overflowTolerance()*fabs(expected));
+}
+
+// Every question has Reference's answer where the platform's own numbers overflow.
+static void testQuestionsWhereNumbersOverflow() {
+    for (double distance : {1e-5, 1e-6}) {                  // nm
+        Golden g = testData("painn-hcno-distilled.methanol");
+        const Vec3 oxygen = g.positions[1];
+        for (Vec3& p : g.positions)     // a float resolves the distance near the origin
+            p -= oxygen;
+        g.positions[4] = Vec3(distance, 0, 0);
+        if (keepsFloatPositions())
+            g.positions = roundToFloat(g.positions);
+        Molecule molecule(g);
+        molecule.force->addEnsembleMember("changed", scaleTensor(
+            readContent(findModel(g.model)), "readout.0.w", 1.25f));
+        ReferenceContext reference(molecule.system, g.positions);
+        checkSameComponents(molecule, reference.context);
+        double energy, force, expectedEnergy, expectedForce;
+        molecule.force->getEnsembleDeviation(molecule.context(), energy, force);
+        molecule.force->getEnsembleDeviation(reference.context, expectedEnergy, expectedForce);
+        CHECK(expectedEnergy > 1e7);                        // else nothing has overflowed
+        CHECK_NEAR(expectedEnergy, energy, 1e-9*expectedEnergy);
+        CHECK_NEAR(expectedForce, force, 1e-9*expectedForce);
+        if (testPlatform.name == "CPU")
+            continue;   // its differences have another step
+        vector<double> hessian;
+        molecule.force->computeHessian(reference.context, hessian);
+        CHECK_NEAR(0, largestDifference(hessian, molecule.hessian()), 1e-6*largest(hessian));
+        // afterwards the Context answers as before
+        checkSameComponents(molecule, reference.context);
+    }
+    Golden g = chargedGolden("published-4x4", "pair_apart simple");
+    g.positions[0] = Vec3();
+    g.positions[1] = Vec3(2e-9, 0, 0);
+    if (keepsFloatPositions())
+        g.positions = roundToFloat(g.positions);
+    Molecule molecule(g);
+    ReferenceContext reference(molecule.system, g.positions);
+    vector<double> charges;
+    molecule.force->getAtomCharges(reference.context, charges);
+    CHECK(largest(charges) > 1e-3);
+    CHECK_NEAR(0, largestDifference(charges, molecule.charges()), testPlatform.charge);
+    checkSameComponents(molecule, reference.context);
+}
+
 // ---------------------------------------------------------------------------------- all
 
 static void runChargeTests() {
@@ -788,6 +845,7 @@ static void runChargeTests() {
     RUN(testHessianOfEnergy);
     RUN(testHessianOfEnsemble);
     RUN(testInterruptions);
+    RUN(testQuestionsWhereNumbersOverflow);
 }
 
 } // namespace mlfftest

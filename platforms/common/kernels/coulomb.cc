@@ -109,6 +109,8 @@ KERNEL void mlffLongRange(GLOBAL const exact4* RESTRICT position,
             fy += f*r.y;
             fz += f*r.z;
         }
+        /* Coulomb cancels most of these terms: no digit is left of larger ones */
+        guard(fabs(fx)+fabs(fy)+fabs(fz), FORCE_LIMIT, i, status);
 #endif
 
 #ifdef COULOMB_EWALD

@@ -204,7 +204,7 @@ KERNEL void mlffFindPairs(GLOBAL int* status, GLOBAL const exact4* RESTRICT posi
 /*
  * The message pairs of this evaluation: closer than the cutoff, angstrom. Candidates are the skin
  * list (LISTS), else all rows of the region.
- *   radius    [n] half the covalent radius, angstrom: pairs closer than the sum are reported
+ *   radius    [n] a share of the covalent radius, angstrom: pairs closer than the sum are reported
  *   closest   no two of them add up to more; 0: only atoms at the same place are reported
  *   gather    without lists: positions are those of the particles, and are stored
  */

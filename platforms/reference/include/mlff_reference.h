@@ -79,10 +79,11 @@ void ref_regions_memory_free(ref_regions_memory *memory);
  * in proportion to the atoms of a region that is compact (all atoms within half the box of each
  * other), or one molecule, and to their square in others.
  *
- * Returns MLFF_OK, or MLFF_ERROR_BOX where the copy is not unique: a bond as long as half the box,
- * bonds that close a chain through the box, molecules that reach around the box, a region without
- * bonds that spans half the box; MLFF_ERROR_ARGUMENT (a bond's atom, a negative region),
- * MLFF_ERROR_NUMBER (a position is not finite), MLFF_ERROR_MEMORY.
+ * Returns MLFF_OK, or, where the copy is not unique, MLFF_ERROR_SPAN (a bond as long as half the box,
+ * a region without bonds that spans half the box: an unstable simulation comes there too) or
+ * MLFF_ERROR_BOX (bonds that close a chain through the box, molecules that reach around the box: no
+ * matter of stability); MLFF_ERROR_ARGUMENT (a bond's atom, a negative region), MLFF_ERROR_NUMBER (a
+ * position is not finite), MLFF_ERROR_MEMORY.
  */
 mlff_status ref_regions_place(int n_atoms, const int *region, int n_bonds, const int (*bond)[2],
                               const double (*cell)[3], double cutoff, ref_regions_memory *memory,

@@ -23,8 +23,7 @@ mlff_status ref_positions_check(int n_atoms, const double (*position)[3], mlff_e
         const double *x = position[i];
         if (!(fabs(x[0]) < farthest && fabs(x[1]) < farthest && fabs(x[2]) < farthest))
             return mlff_fail(err, MLFF_ERROR_NUMBER, "atom %d is at (%g, %g, %g) A: expected "
-                             "finite coordinates; the simulation may have become unstable", i,
-                             x[0], x[1], x[2]);
+                             "finite coordinates", i, x[0], x[1], x[2]);
     }
     return MLFF_OK;
 }

@@ -10,6 +10,7 @@
  * within its cutoff: else the region is a chain around the box, and refused.
  */
 #include "ref_regions.h"
+#include "mlff_box.h"
 #include "ref_ops.h"
 
 #include <math.h>
@@ -107,9 +108,8 @@ static void grow(const ref_unwrapping *u, int region) {
 
 /* -------------------------------------------------------------------------- ambiguity -- */
 
-/* The length of the shortest other copy of r; infinity where none is within the cutoff. */
-static double other_copy(const ref_unwrapping *u, const double r[3]) {
-    double nearest = INFINITY;
+/* Whether a copy of r other than itself is within the cutoff. */
+static bool has_other_copy(const ref_unwrapping *u, const double r[3]) {
     int low[3], high[3];
     for (int a = 0; a < 3; a++) {
         const double f = r[0]*u->inverse[0][a] + r[1]*u->inverse[1][a] + r[2]*u->inverse[2][a];
@@ -123,9 +123,9 @@ static double other_copy(const ref_unwrapping *u, const double r[3]) {
                 for (int d = 0; d < 3; d++)
                     copy[d] = r[d] + na*u->cell[0][d] + nb*u->cell[1][d] + nc*u->cell[2][d];
                 if ((na || nb || nc) && length(copy) < u->cutoff)
-                    nearest = fmin(nearest, length(copy));
+                    return true;
             }
-    return nearest;
+    return false;
 }
 
 /* Refuse two molecules of which the network would have to see two copies. */
@@ -142,16 +142,8 @@ static mlff_status check_copies(const ref_unwrapping *u, int region, mlff_error 
             vector_between(u, i, j, r);
             if (length(r) + u->cutoff <= 2*u->half)
                 continue;
-            const double other = other_copy(u, r);
-            if (other < INFINITY)
-                return mlff_fail(err, MLFF_ERROR_BOX, "atoms %d and %d of region %d belong to two "
-                                 "molecules, %.3f A apart where these were placed and %.3f A in "
-                                 "another periodic copy, within the network's cutoff of %.3f A: "
-                                 "the region reaches around the box, so it is no group of "
-                                 "molecules in vacuum; let the network see periodic copies "
-                                 "(setUsesPeriodicBoundaryConditions(True), periodic=True in "
-                                 "Python's functions), or use a larger box", i, j, region,
-                                 length(r), other, u->cutoff);
+            if (has_other_copy(u, r))
+                return mlff_box_fail_around(i, j, region, u->cutoff, err);
         }
     }
     return MLFF_OK;
@@ -166,11 +158,6 @@ mlff_status ref_place_molecules(const ref_unwrapping *u, int region, mlff_error 
 
 /* ----------------------------------------------------------------------- without bonds -- */
 
-#define REMEDIES "add bonds, which hold its molecules together (addBond(); fromTopology() takes " \
-    "those of the Topology), or let the network see periodic copies " \
-    "(setUsesPeriodicBoundaryConditions(True), periodic=True in Python's functions), or use a " \
-    "larger box"
-
 /* No two atoms half the box apart. */
 static mlff_status check_distances(const ref_unwrapping *u, int region, mlff_error *err) {
     if (2*radius(u, region) < u->half)
@@ -182,10 +169,11 @@ static mlff_status check_distances(const ref_unwrapping *u, int region, mlff_err
             double r[3];
             vector_between(u, i, j, r);
             if (!(length(r) < u->half))
-                return mlff_fail(err, MLFF_ERROR_BOX, "atoms %d and %d of region %d are %.3f A "
+                return mlff_fail(err, MLFF_ERROR_SPAN, "atoms %d and %d of region %d are %.3f A "
                                  "apart, half the periodic box (%.3f A) or more, and the region "
-                                 "has no bonds, so its periodic copy is not unique: " REMEDIES, i,
-                                 j, region, length(r), u->half);
+                                 "has no bonds, so its periodic copy is not unique (free "
+                                 "molecules drift apart): "
+                                 MLFF_BOX_REMEDY_BONDS, i, j, region, length(r), u->half);
         }
     return MLFF_OK;
 }
@@ -199,10 +187,11 @@ mlff_status ref_place_atoms(const ref_unwrapping *u, int region, mlff_error *err
         vector_between(u, first, i, r);
         const double d = ref_nearest_copy(u, r, shift);
         if (!(d < u->half))
-            return mlff_fail(err, MLFF_ERROR_BOX, "atom %d is %.3f A away from atom %d, the first "
+            return mlff_fail(err, MLFF_ERROR_SPAN, "atom %d is %.3f A away from atom %d, the first "
                              "of its region %d, half the periodic box (%.3f A) or more, and the "
-                             "region has no bonds, so its periodic copy is not unique: " REMEDIES,
-                             i, d, first, region, u->half);
+                             "region has no bonds, so its periodic copy is not unique (free molecules "
+                             "drift apart): "
+                             MLFF_BOX_REMEDY_BONDS, i, d, first, region, u->half);
         ref_move(u, i, shift);
     }
     return check_distances(u, region, err);

@@ -128,7 +128,7 @@ static mlff_status join_bonds(ref_unwrapping *u, int n_bonds, const int (*bond)[
         bool loop;
         const double d = join(u, p, q, &loop);
         if (!(d < u->half))
-            return mlff_fail(err, MLFF_ERROR_BOX, "the bond of atoms %d and %d is %.3f A long, "
+            return mlff_fail(err, MLFF_ERROR_SPAN, "the bond of atoms %d and %d is %.3f A long, "
                              "half the periodic box (%.3f A) or more, so its periodic copy is not "
                              "unique: use a larger box", p, q, d, u->half);
         if (loop)
