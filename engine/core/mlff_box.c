@@ -104,6 +104,35 @@ mlff_status mlff_box_fail_around(int first, int second, int region, double cutof
                      "molecules in vacuum; " MLFF_BOX_REMEDY, first, second, region, cutoff);
 }
 
+/* MLFF_OK unless the atom is too many cells away from the box. */
+static mlff_status check_distance(const mlff_box *box, int i, const double x[3], mlff_error *err) {
+    static const double farthest_cell = 1e8;
+    for (int a = 0; a < 3; a++) {
+        double f = 0;
+        for (int b = 0; b < 3; b++)
+            f += x[b]*box->inverse[b][a];
+        if (fabs(floor(f)) > farthest_cell)
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "atom %d is at (%g, %g, %g) A, %g cells away "
+                             "from the periodic cell: expected less than %g; wrap it", i, x[0], x[1],
+                             x[2], fabs(floor(f)), farthest_cell);
+    }
+    return MLFF_OK;
+}
+
+mlff_status mlff_box_check_positions(const mlff_box *box, int n_atoms, const double (*position)[3],
+                                     mlff_error *err) {
+    static const double farthest = 1e100;  // A; the square of a larger coordinate may overflow
+    for (int i = 0; i < n_atoms; i++) {
+        const double *x = position[i];
+        if (!(fabs(x[0]) < farthest && fabs(x[1]) < farthest && fabs(x[2]) < farthest))
+            return mlff_fail(err, MLFF_ERROR_NUMBER, "atom %d is at (%g, %g, %g) A: expected "
+                             "finite coordinates", i, x[0], x[1], x[2]);
+        if (box)
+            MLFF_TRY(check_distance(box, i, x, err));
+    }
+    return MLFF_OK;
+}
+
 /* ------------------------------------------------------------------------------- meant -- */
 
 bool mlff_box_is_dummy(const double (*cell)[3]) {

@@ -71,6 +71,16 @@ MLFF_API mlff_status mlff_box_fail_around(int first, int second, int region, dou
                                           mlff_error *err);
 
 /*
+ * Judge positions: MLFF_OK, or MLFF_ERROR_NUMBER for a coordinate that is not finite, or so large that
+ * its square is not, or more than 1e8 cells away from the box, where no digit of a distance is left.
+ *
+ *   position   [n_atoms][3] A
+ *   box        NULL: an open system
+ */
+MLFF_API mlff_status mlff_box_check_positions(const mlff_box *box, int n_atoms,
+                                              const double (*position)[3], mlff_error *err);
+
+/*
  * Judge whether a box can be meant for so many atoms: MLFF_OK, or MLFF_ERROR_BOX for a dummy, less
  * volume per atom than any solid has, or an atom that nearly meets its own image. The message says
  * what looks wrong; the caller adds how to insist.

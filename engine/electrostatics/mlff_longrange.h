@@ -106,8 +106,41 @@ typedef struct mlff_ewald {
  */
 MLFF_API mlff_ewald mlff_ewald_choose(double tolerance, double n_atoms, const double (*cell)[3]);
 
+/* The splittings of a graph's regions. Start from all zeros, reuse it, free it once. */
+typedef struct mlff_ewald_list {
+    mlff_ewald *region;  /* [n_regions]; alpha 0: a region without atoms */
+    double *n_atoms;     /* [n_regions] of all ranks */
+    int room;
+} mlff_ewald_list;
+
+/*
+ * Choose the splitting of every region from its number of atoms on all ranks.
+ *
+ *   graph   n_local, regions and cell are read; the cell must be there
+ *   range   out, angstrom: the largest real-space range; may be NULL
+ *
+ * Returns MLFF_OK, MLFF_ERROR_BOX (a cell without volume), MLFF_ERROR_ARGUMENT (the exchange stopped
+ * the evaluation), MLFF_ERROR_MEMORY.
+ */
+MLFF_API mlff_status mlff_ewald_list_choose(mlff_ewald_list *list, double tolerance,
+                                            const mlff_graph *graph, const mlff_exchange *exchange,
+                                            double *range, mlff_error *err);
+
+MLFF_API void mlff_ewald_list_free(mlff_ewald_list *list);  /* leaves all zeros */
+
+/*
+ * The wave vectors of an Ewald sum: the smallest box of integer multiples -largest ... largest of
+ * the reciprocal vectors that holds the sphere k_cut. The published code's choice; its corners cost
+ * little and make the sum tighter. Returns MLFF_OK, or MLFF_ERROR_BOX for more than 2^26 of them.
+ */
+MLFF_API mlff_status mlff_ewald_waves(const mlff_ewald *ewald, const double (*cell)[3],
+                                      int largest[3], mlff_error *err);
+
 /* Mesh of order-5 PME: at least 2 alpha L/(3 t^(1/5)) per axis, no prime factor above 7. */
 MLFF_API void mlff_pme_mesh(double tolerance, double alpha, const double (*cell)[3], int mesh[3]);
+
+/* MLFF_ERROR_ARGUMENT for a mesh of more than 2^26 points, 1 GiB in double precision. */
+MLFF_API mlff_status mlff_pme_check_mesh(double tolerance, const int mesh[3], mlff_error *err);
 
 /* Rows b of the reciprocal cell without 2 pi: a_i . b_j = delta_ij. Returns the volume. */
 MLFF_API double mlff_cell_reciprocal(const double (*cell)[3], double reciprocal[3][3]);

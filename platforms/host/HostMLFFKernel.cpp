@@ -46,7 +46,7 @@ HostCalcMLFFForceKernel::HostCalcMLFFForceKernel(string name, const Platform& pl
 }
 
 HostCalcMLFFForceKernel::~HostCalcMLFFForceKernel() {
-    ref_regions_memory_free(&placement);
+    host_regions_memory_free(&placement);
 }
 
 // --------------------------------------------------------------------------- initialize
@@ -178,9 +178,9 @@ void HostCalcMLFFForceKernel::readCell(const Vec3* box) {
 // Put regions together that the box may have cut.
 void HostCalcMLFFForceKernel::unwrapRegions() {
     mlff_error err;
-    check(ref_regions_place((int) particle.size(), region.data(), (int) bond.size()/2,
-                            reinterpret_cast<const int (*)[2]>(bond.data()), cell, placementCutoff,
-                            &placement, rows(position), &err), err);
+    check(host_regions_place((int) particle.size(), region.data(), (int) bond.size()/2,
+                             reinterpret_cast<const int (*)[2]>(bond.data()), cell, placementCutoff,
+                             &placement, rows(position), &err), err);
 }
 
 mlff_pairs HostCalcMLFFForceKernel::findPairs(double range, HostPairFinder& finder) {

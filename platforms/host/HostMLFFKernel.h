@@ -4,6 +4,7 @@
 #include "MLFFKernels.h"
 #include "internal/MLFFModel.h"
 #include "mlff.h"
+#include "mlff_host.h"
 #include "mlff_overlap.h"
 #include "mlff_reference.h"
 #include "openmm/Vec3.h"
@@ -22,8 +23,8 @@ public:
     virtual ~HostPairFinder() {
     }
     /**
-     * Find every directed pair closer than the range, as ref_neighbors_build() defines them
-     * (mlff_reference.h).
+     * Find every directed pair closer than the range, as host_neighbors_build() defines them
+     * (mlff_host.h).
      *
      * @param range        angstrom; infinity: all pairs
      * @param numAtoms     number of atoms
@@ -119,7 +120,7 @@ private:
     std::vector<int> particle;              // [n_atoms] particle of each atom of the model
     std::vector<int> bond;                  // [n_bonds][2] atoms
     int numLayers;
-    double placementCutoff;                 // angstrom, of ref_regions_place()
+    double placementCutoff;                 // angstrom, of host_regions_place()
     bool periodic, unwrap;                  // images interact; a region may come in pieces
     bool checkGeometry;
     std::string scaleParameter;
@@ -132,7 +133,7 @@ private:
     std::vector<double> position, force;    // [n_atoms][3] angstrom, eV/angstrom
     std::vector<double> meanForce;          // likewise; of an ensemble
     double cell[3][3];                      // angstrom, rows a b c
-    ref_regions_memory placement;
+    host_regions_memory placement;
     long long evaluation;                   // counts from 1
     std::vector<uint64_t> holes;            // hashes of positions in holes of the model
 };

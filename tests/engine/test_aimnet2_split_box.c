@@ -1,18 +1,17 @@
 /*
  * AIMNet2 on a box cut into pieces, as a distributed host would do it: each piece owns some atoms
  * and holds copies (ghosts) of all others that it sees, periodic images included. Pieces are
- * threads that meet at barriers. The sum of the pieces must equal the undivided box to 1e-12, with
- * ghosts refreshed by exchange callbacks and with ghosts computed redundantly.
+ * threads that meet at barriers. The sum of the pieces must equal the undivided box to the platform's
+ * precision, with ghosts refreshed by exchange callbacks and with ghosts computed redundantly.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "../../platforms/cpu/include/mlff_cpu.h"
 #include "aimnet2_run.h"
 #include "mlff_json.h"
 
 #include <pthread.h>
 
 enum { MAX_ATOMS = 32, MAX_PIECES = 4, MAX_ROWS = 4096, MAX_PAIRS = 1 << 18, MAX_HOPS = 3 };
-
-static const double tolerance = 1e-12;
 
 static mlff_error err;
 
@@ -115,12 +114,13 @@ typedef struct split {
     const box *box;
     const mlff_model *model;
     mlff_settings settings;
+    bool cpu;                         /* the platform */
     const aimnet2_run *undivided;     /* its lists are cut up */
     bool exchanged;
     int n_pieces, owner[MAX_ATOMS], local_row[MAX_ATOMS];
     piece piece[MAX_PIECES];
     pthread_barrier_t barrier;
-    double *array[MAX_PIECES];        /* what each piece offers in a callback */
+    void *array[MAX_PIECES];          /* what each piece offers in a callback */
     int n_calls[3];                   /* of piece 0: forward, reverse, sum */
 } split;
 
@@ -203,49 +203,61 @@ static void make_piece(split *s, int rank) {
 
 /* --------------------------------------------------------------------------- callbacks -- */
 
+/* Bytes of a number, of which the platform has one type; 0: not that. */
+static size_t size_of(const split *s, mlff_real type) {
+    const mlff_real expected = s->cpu ? MLFF_FLOAT32 : MLFF_FLOAT64;
+    return type != expected ? 0 : type == MLFF_FLOAT32 ? sizeof(float) : sizeof(double);
+}
+
 static int forward(void *ctx, mlff_real type, void *array, int width) {
     const member *me = ctx;
     split *s = me->split;
     const piece *p = &s->piece[me->rank];
-    double *mine = array;
-    if (type != MLFF_FLOAT64)
+    const size_t row = (size_t) width*size_of(s, type);
+    if (row == 0)
         return 1;
     if (me->rank == 0)
         s->n_calls[0]++;
-    s->array[me->rank] = mine;
+    s->array[me->rank] = array;
     pthread_barrier_wait(&s->barrier);
     for (int k = p->n_local; k < p->n_all; k++) {
         const int atom = p->rows[k].atom;
-        memcpy(mine + k*width, s->array[s->owner[atom]] + s->local_row[atom]*width,
-               (size_t) width*sizeof *mine);
+        memcpy((char *) array + (size_t) k*row, (const char *) s->array[s->owner[atom]] +
+               (size_t) s->local_row[atom]*row, row);
     }
     pthread_barrier_wait(&s->barrier);
     return 0;
+}
+
+static void add_to(mlff_real type, void *array, int k, const void *more, int m, int width) {
+    for (int b = 0; b < width; b++)
+        if (type == MLFF_FLOAT32)
+            ((float *) array)[k*width + b] += ((const float *) more)[m*width + b];
+        else
+            ((double *) array)[k*width + b] += ((const double *) more)[m*width + b];
 }
 
 static int reverse(void *ctx, mlff_real type, void *array, int width) {
     const member *me = ctx;
     split *s = me->split;
     const piece *p = &s->piece[me->rank];
-    double *mine = array;
-    if (type != MLFF_FLOAT64)
+    const size_t row = (size_t) width*size_of(s, type);
+    if (row == 0)
         return 1;
     if (me->rank == 0)
         s->n_calls[1]++;
-    s->array[me->rank] = mine;
+    s->array[me->rank] = array;
     pthread_barrier_wait(&s->barrier);
     for (int rank = 0; rank < s->n_pieces; rank++) {
         const piece *other = &s->piece[rank];
         for (int k = other->n_local; k < other->n_all; k++) {
             const int atom = other->rows[k].atom;
-            if (s->owner[atom] != me->rank)
-                continue;
-            for (int b = 0; b < width; b++)
-                mine[s->local_row[atom]*width + b] += s->array[rank][k*width + b];
+            if (s->owner[atom] == me->rank)
+                add_to(type, array, s->local_row[atom], s->array[rank], k, width);
         }
     }
     pthread_barrier_wait(&s->barrier);
-    memset(mine + p->n_local*width, 0, (size_t) ((p->n_all - p->n_local)*width)*sizeof *mine);
+    memset((char *) array + (size_t) p->n_local*row, 0, (size_t) (p->n_all - p->n_local)*row);
     return 0;
 }
 
@@ -259,7 +271,7 @@ static int sum(void *ctx, double *values, int n) {
     double *total = calloc((size_t) n + 1, sizeof *total);
     for (int rank = 0; rank < s->n_pieces; rank++)
         for (int k = 0; k < n; k++)
-            total[k] += s->array[rank][k];
+            total[k] += ((const double *) s->array[rank])[k];
     pthread_barrier_wait(&s->barrier);
     memcpy(values, total, (size_t) n*sizeof *values);
     free(total);
@@ -283,6 +295,10 @@ static mlff_graph piece_graph(const split *s, const piece *p, const int *n_row) 
     return graph;
 }
 
+static const mlff_platform *platform_of(bool cpu) {
+    return cpu ? mlff_cpu_platform() : mlff_reference_platform();
+}
+
 static void *run_piece(void *argument) {
     member *me = argument;
     split *s = me->split;
@@ -295,7 +311,7 @@ static void *run_piece(void *argument) {
     p->result = (mlff_result) {.force = p->force, .strain = p->strain, .charge = p->charge,
                                .atom_energy = p->atom_energy};
     mlff_evaluator *evaluator = NULL;
-    p->status = mlff_evaluator_new(mlff_reference_platform(), s->model, &s->settings, &evaluator,
+    p->status = mlff_evaluator_new(platform_of(s->cpu), s->model, &s->settings, &evaluator,
                                    &p->err);
     if (p->status == MLFF_OK)
         p->status = mlff_evaluate(evaluator, &graph, &exchange, &p->result, &p->err);
@@ -321,8 +337,13 @@ static void run_split(split *s) {
 
 /* ---------------------------------------------------------------------------- checking -- */
 
-static void check_near(double expected, double found) {
-    CHECK_NEAR(expected, found, tolerance*fmax(1, fabs(expected)));
+/* 1 rounding of some hundred terms in double; in float, of forces and charges of some eV. */
+static double tolerance_of(const split *s) {
+    return s->cpu ? 5e-6 : 1e-12;
+}
+
+static void check_near(const split *s, double expected, double found) {
+    CHECK_NEAR(expected, found, tolerance_of(s)*fmax(1, fabs(expected)));
 }
 
 /* Sums over pieces: energies, forces of all copies, strain; charges of the owners. */
@@ -339,28 +360,29 @@ static void check_sums(const split *s) {
             for (int b = 0; b < 3; b++)
                 force[p->rows[k].atom][b] += p->force[k][b];
         for (int k = 0; k < p->n_local; k++)
-            check_near(one->atom_energy[p->rows[k].atom], p->atom_energy[k]);
+            check_near(s, one->atom_energy[p->rows[k].atom], p->atom_energy[k]);
         for (int k = 0; k < p->n_all; k++) {
             const bool known = s->exchanged || k < p->n_within[1];
             CHECK(known || isnan(p->charge[k]));
             if (known)
-                check_near(one->charge[p->rows[k].atom], p->charge[k]);
+                check_near(s, one->charge[p->rows[k].atom], p->charge[k]);
         }
     }
     for (int k = 0; k < MLFF_N_COMPONENTS; k++)
-        check_near(one->component[k], component[k]);
+        check_near(s, one->component[k], component[k]);
     for (int i = 0; i < s->box->n_atoms; i++)
         for (int b = 0; b < 3; b++)
-            check_near(one->force[i][b], force[i][b]);
+            check_near(s, one->force[i][b], force[i][b]);
     for (int k = 0; k < 9; k++)
-        CHECK_NEAR(one->strain[k], strain[k], 10*tolerance*fmax(1, fabs(one->strain[k])));
+        CHECK_NEAR(one->strain[k], strain[k], 10*tolerance_of(s)*fmax(1, fabs(one->strain[k])));
 }
 
 /* What was split, for the message below a failure. */
 static void report(const split *s, const char *what, int failures) {
     if (check_failures > failures)
-        printf("  %s, %s, %d pieces, %s\n", what, mlff_coulomb_name(s->settings.coulomb),
-               s->n_pieces, s->exchanged ? "exchange" : "redundant rows");
+        printf("  %s, %s, %d pieces, %s, %s\n", what, mlff_coulomb_name(s->settings.coulomb),
+               s->n_pieces, s->exchanged ? "exchange" : "redundant rows",
+               s->cpu ? "CPU" : "Reference");
 }
 
 static split *split_new(const box *b, const mlff_model *model, mlff_settings settings,
@@ -401,21 +423,23 @@ static void slabs(split *s, int n_pieces) {
     }
 }
 
-static void check_split(const char *model_name, const char *system, mlff_settings settings,
-                        bool exchanged) {
+static void check_split_on(bool cpu, const char *model_name, const char *system,
+                           mlff_settings settings, bool exchanged) {
     char file[128];
     snprintf(file, sizeof file, "aimnet2/%s.safetensors", model_name);
     mlff_model *model = NULL;
     CHECK_OK(mlff_model_load(check_path("MLFF_TEST_DATA", file), &model, &err), err);
     box b;
     read_box(model_name, system, &b);
-    aimnet2_run one;
-    CHECK_OK(aimnet2_open(&one, model, settings), one.err);
+    aimnet2_run one = {0};
+    CHECK_OK(mlff_evaluator_new(platform_of(cpu), model, &settings, &one.evaluator, &one.err),
+             one.err);
     const aimnet2_system all = whole(&b);
     CHECK_OK(aimnet2_evaluate(&one, &all), one.err);
 
     split *s = split_new(&b, model, settings, &one);
     s->exchanged = exchanged;
+    s->cpu = cpu;
     for (int n_pieces = 1; n_pieces <= MAX_PIECES; n_pieces++) {
         const int failures = check_failures;
         slabs(s, n_pieces);
@@ -428,6 +452,12 @@ static void check_split(const char *model_name, const char *system, mlff_setting
     split_free(s);
     aimnet2_close(&one);
     mlff_model_free(model);
+}
+
+static void check_split(const char *model_name, const char *system, mlff_settings settings,
+                        bool exchanged) {
+    for (int cpu = 0; cpu < 2; cpu++)
+        check_split_on(cpu, model_name, system, settings, exchanged);
 }
 
 /* Exchanges and sums of one evaluation without long-range terms: a and q behind two updates, and

@@ -3,7 +3,8 @@
 #include "mlff_box.h"
 #include "mlff_reference.h"
 #include "random_numbers.h"
-#include "../../platforms/reference/ops/ref_neighbors.h"
+#include "../../platforms/host/geometry/host_neighbors.h"
+#include "mlff_reference.h"
 
 #include <float.h>
 
@@ -169,30 +170,30 @@ static void test_search_takes_no_memory(void) {
     for (int k = 0; k < 72; k++)
         x[k/3][k%3] = random_real(&random, 0, 6);
     for (int k = 0; k < 5; k++)
-        for (int method = REF_NEIGHBORS_ATOMS; method <= REF_NEIGHBORS_BINS; method++) {
-            ref_pair_list list = {0};
+        for (int method = HOST_NEIGHBORS_ATOMS; method <= HOST_NEIGHBORS_BINS; method++) {
+            host_pair_list list = {0};
             brick(edges[k][0], edges[k][1], edges[k][2], cell);
-            CHECK_FAILS(ref_neighbors_search(method, 24, CELL(x), NULL, CELL(cell), 5, &list, &err),
+            CHECK_FAILS(host_neighbors_search(method, 24, CELL(x), NULL, CELL(cell), 5, &list, &err),
                         MLFF_ERROR_BOX, err, "");
             CHECK(list.pair_capacity == 0 && list.neighbor == NULL);
-            ref_pair_list_free(&list);
+            host_pair_list_free(&list);
         }
     /* atoms in a corner of a thin box: 300 times 200 images each */
     static double crowd[300][3];
     for (int k = 0; k < 900; k++)
         crowd[k/3][k%3] = random_real(&random, 0, 0.05);
     brick(1000, 1000, 0.02, cell);
-    ref_pair_list list = {0};
-    CHECK_FAILS(ref_neighbors_build(300, CELL(crowd), NULL, CELL(cell), 5, &list, &err),
+    host_pair_list list = {0};
+    CHECK_FAILS(host_neighbors_build(300, CELL(crowd), NULL, CELL(cell), 5, &list, &err),
                 MLFF_ERROR_BOX, err, "atom 0 has more than 100000 pairs within 5 A");
     CHECK(list.pair_capacity == 0);
     /* of 300 regions, each sees itself alone */
     int region[300];
     for (int i = 0; i < 300; i++)
         region[i] = i;
-    CHECK_OK(ref_neighbors_build(300, CELL(crowd), region, CELL(cell), 5, &list, &err), err);
+    CHECK_OK(host_neighbors_build(300, CELL(crowd), region, CELL(cell), 5, &list, &err), err);
     CHECK(list.n_pairs == 300*498);  /* |n| 0.02 < 5 */
-    ref_pair_list_free(&list);
+    host_pair_list_free(&list);
 }
 
 /* -------------------------------------------------------------- refused unless insisted -- */

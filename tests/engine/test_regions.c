@@ -1,7 +1,7 @@
-/* Putting wrapped regions together on the reference platform. */
+/* Putting wrapped regions together. */
 #include "check.h"
 #include "count_allocations.h"
-#include "mlff_reference.h"
+#include "mlff_host.h"
 #include "random_numbers.h"
 
 enum { MAX_ATOMS = 1500 };
@@ -63,7 +63,7 @@ static void test_bonded_chain(void) {
             bond[i][0] = bond[j][0], bond[i][1] = bond[j][1];
             bond[j][0] = p, bond[j][1] = q;
         }
-        CHECK_OK(ref_regions_unwrap(n, NULL, n - 1, (const int (*)[2])bond, cell, x, &err), err);
+        CHECK_OK(host_regions_unwrap(n, NULL, n - 1, (const int (*)[2])bond, cell, x, &err), err);
         CHECK_NEAR(0, worst_vector(n, NULL, 0, (const double (*)[3])x,
                                    (const double (*)[3])whole), 1e-12);
         CHECK(memcmp(first, x[0], sizeof first) == 0);
@@ -91,7 +91,7 @@ static void test_without_bonds(void) {
         }
         memcpy(x, whole, sizeof x);
         wrap_at_random(N, cells[k % 3], &random, x);
-        CHECK_OK(ref_regions_unwrap(N, region, 0, NULL, cells[k % 3], x, &err), err);
+        CHECK_OK(host_regions_unwrap(N, region, 0, NULL, cells[k % 3], x, &err), err);
         for (int first = 0; first < 2; first++)
             CHECK_NEAR(0, worst_vector(N, region, first, (const double (*)[3])x,
                                        (const double (*)[3])whole), 1e-12);
@@ -109,15 +109,15 @@ static void test_parts(void) {
     x[1][0] -= 10;
     x[2][1] -= 20;
     x[3][0] -= 10;
-    CHECK_OK(ref_regions_unwrap(5, region, 3, bond, cube, x, &err), err);
+    CHECK_OK(host_regions_unwrap(5, region, 3, bond, cube, x, &err), err);
     for (int i = 0; i < 5; i++)
         for (int d = 0; d < 3; d++)
             CHECK_NEAR(whole[i][d], x[i][d], 1e-12);
     /* open systems and systems without atoms are left alone */
     x[1][0] = 77;
-    CHECK_OK(ref_regions_unwrap(5, region, 3, bond, NULL, x, &err), err);
+    CHECK_OK(host_regions_unwrap(5, region, 3, bond, NULL, x, &err), err);
     CHECK(x[1][0] == 77);
-    CHECK_OK(ref_regions_unwrap(0, NULL, 0, NULL, cube, NULL, &err), err);
+    CHECK_OK(host_regions_unwrap(0, NULL, 0, NULL, cube, NULL, &err), err);
 }
 
 static void test_not_unique(void) {
@@ -126,27 +126,27 @@ static void test_not_unique(void) {
     const double flat[3][3] = {{10, 0, 0}, {0, 10, 0}, {10, 10, 0}};
     double two[2][3] = {{0, 0, 0}, {5, 0, 0}};
     const int one_bond[1][2] = {{0, 1}};
-    CHECK_FAILS(ref_regions_unwrap(2, NULL, 1, one_bond, cube, two, &err), MLFF_ERROR_SPAN, err,
+    CHECK_FAILS(host_regions_unwrap(2, NULL, 1, one_bond, cube, two, &err), MLFF_ERROR_SPAN, err,
                 "bond of atoms 0 and 1 is 5.000 A");
-    CHECK_FAILS(ref_regions_unwrap(2, NULL, 0, NULL, cube, two, &err), MLFF_ERROR_SPAN, err,
+    CHECK_FAILS(host_regions_unwrap(2, NULL, 0, NULL, cube, two, &err), MLFF_ERROR_SPAN, err,
                 "add bonds");
     CHECK(strstr(err.message, "setUsesPeriodicBoundaryConditions(True)"));
     /* each near the first atom, but 2.4 A apart through the box or 7.6 A within it */
     double three[3][3] = {{0, 0, 0}, {3.8, 0, 0}, {-3.8, 0, 0}};
-    CHECK_FAILS(ref_regions_unwrap(3, NULL, 0, NULL, cube, three, &err), MLFF_ERROR_SPAN, err,
+    CHECK_FAILS(host_regions_unwrap(3, NULL, 0, NULL, cube, three, &err), MLFF_ERROR_SPAN, err,
                 "atoms 1 and 2 of region 0 are 7.600 A apart");
     double through[3][3] = {{0, 0, 0}, {3.3, 0, 0}, {6.6, 0, 0}};
-    CHECK_FAILS(ref_regions_unwrap(3, NULL, 3, ring, cube, through, &err), MLFF_ERROR_BOX, err,
+    CHECK_FAILS(host_regions_unwrap(3, NULL, 3, ring, cube, through, &err), MLFF_ERROR_BOX, err,
                 "closes a chain");
-    CHECK_FAILS(ref_regions_unwrap(2, NULL, 0, NULL, flat, two, &err), MLFF_ERROR_BOX, err,
+    CHECK_FAILS(host_regions_unwrap(2, NULL, 0, NULL, flat, two, &err), MLFF_ERROR_BOX, err,
                 "volume");
     const int beyond[1][2] = {{0, 2}}, negative[2] = {0, -1};
-    CHECK_FAILS(ref_regions_unwrap(2, NULL, 1, beyond, cube, two, &err), MLFF_ERROR_ARGUMENT, err,
+    CHECK_FAILS(host_regions_unwrap(2, NULL, 1, beyond, cube, two, &err), MLFF_ERROR_ARGUMENT, err,
                 "atoms 0 and 2");
-    CHECK_FAILS(ref_regions_unwrap(2, negative, 0, NULL, cube, two, &err), MLFF_ERROR_ARGUMENT, err,
+    CHECK_FAILS(host_regions_unwrap(2, negative, 0, NULL, cube, two, &err), MLFF_ERROR_ARGUMENT, err,
                 "region -1");
     two[1][2] = NAN;
-    CHECK_FAILS(ref_regions_unwrap(2, NULL, 1, one_bond, cube, two, &err), MLFF_ERROR_NUMBER, err,
+    CHECK_FAILS(host_regions_unwrap(2, NULL, 1, one_bond, cube, two, &err), MLFF_ERROR_NUMBER, err,
                 "atom 1");
 }
 
@@ -222,7 +222,7 @@ static void test_molecules(void) {
     random_numbers random = {3};
     int bond[2*N_MOLECULES][2];
     double x[N_WATER][3], expected[N_WATER][3];
-    ref_regions_memory memory = {0};
+    host_regions_memory memory = {0};
     mlff_error err;
     int spread = 0;
     for (int k = 0; k < 60; k++) {
@@ -231,15 +231,15 @@ static void test_molecules(void) {
         memcpy(expected, x, sizeof x);
         join_shortest_first(cell, expected);
         wrap_at_random(N_WATER, cell, &random, x);
-        CHECK_OK(ref_regions_place(N_WATER, NULL, 2*N_MOLECULES, (const int (*)[2])bond, cell, 0,
-                                   &memory, x, &err), err);
+        CHECK_OK(host_regions_place(N_WATER, NULL, 2*N_MOLECULES, (const int (*)[2])bond, cell, 0,
+                                    &memory, x, &err), err);
         CHECK_NEAR(0, worst_vector(N_WATER, NULL, 0, (const double (*)[3])x,
                                    (const double (*)[3])expected), 1e-12);
         for (int i = 0; i < N_WATER; i++)
             spread += fabs(x[i][0] - x[0][0]) > 5;
     }
     CHECK(spread > 100);
-    ref_regions_memory_free(&memory);
+    host_regions_memory_free(&memory);
 }
 
 /* A row of molecules, longer than half the box, until its ends meet through the box. */
@@ -249,16 +249,16 @@ static void test_chain_of_molecules(void) {
     const int bond[N/2][2] = {{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}, {10, 11}};
     random_numbers random = {4};
     double whole[N][3] = {{0}}, x[N][3];
-    ref_regions_memory memory = {0};
+    host_regions_memory memory = {0};
     mlff_error err;
     for (int i = 0; i < N; i++)
         whole[i][0] = 4.4*(i/2) + i%2;  /* 0 1, 4.4 5.4, ... 22 23 */
     memcpy(x, whole, sizeof x);
     wrap_at_random(N, box, &random, x);
-    CHECK_OK(ref_regions_place(N, NULL, N/2, bond, box, 6.9, &memory, x, &err), err);
+    CHECK_OK(host_regions_place(N, NULL, N/2, bond, box, 6.9, &memory, x, &err), err);
     CHECK_NEAR(0, worst_vector(N, NULL, 0, (const double (*)[3])x, (const double (*)[3])whole),
                1e-12);
-    CHECK_FAILS(ref_regions_place(N, NULL, N/2, bond, box, 7.1, &memory, x, &err), MLFF_ERROR_BOX,
+    CHECK_FAILS(host_regions_place(N, NULL, N/2, bond, box, 7.1, &memory, x, &err), MLFF_ERROR_BOX,
                 err, "atoms 0 and 11 of region 0 belong to two molecules");
     CHECK(strstr(err.message, "cutoff of 7.1 A") && strstr(err.message, "periodic=True"));
     /* atoms of one molecule may see themselves around the box: that is what vacuum means */
@@ -266,15 +266,15 @@ static void test_chain_of_molecules(void) {
     const int along[4][2] = {{0, 1}, {1, 2}, {2, 3}, {3, 4}};
     memcpy(x, line, sizeof line);
     wrap_at_random(5, box, &random, x);
-    CHECK_OK(ref_regions_place(5, NULL, 4, along, box, 7.1, &memory, x, &err), err);
+    CHECK_OK(host_regions_place(5, NULL, 4, along, box, 7.1, &memory, x, &err), err);
     CHECK_NEAR(0, worst_vector(5, NULL, 0, (const double (*)[3])x, line), 1e-12);
     /* a cutoff longer than the box: the other copy of a pair that is close */
     const double two[3][3] = {{0}, {1, 0, 0}, {2, 0, 0}};
     memcpy(x, two, sizeof two);
-    CHECK_FAILS(ref_regions_place(3, NULL, 1, along, cube, 8.1, &memory, x, &err), MLFF_ERROR_BOX,
+    CHECK_FAILS(host_regions_place(3, NULL, 1, along, cube, 8.1, &memory, x, &err), MLFF_ERROR_BOX,
                 err, "around the box");
-    CHECK_OK(ref_regions_place(3, NULL, 1, along, cube, 7.9, &memory, x, &err), err);
-    ref_regions_memory_free(&memory);
+    CHECK_OK(host_regions_place(3, NULL, 1, along, cube, 7.9, &memory, x, &err), err);
+    host_regions_memory_free(&memory);
 }
 
 /* Later calls need no allocation, however many atoms. */
@@ -283,7 +283,7 @@ static void test_memory_is_kept(void) {
     static int bond[MAX_ATOMS][2], region[MAX_ATOMS];
     static const double box[3][3] = {{60, 0, 0}, {0, 60, 0}, {0, 0, 60}};
     random_numbers random = {5};
-    ref_regions_memory memory = {0};
+    host_regions_memory memory = {0};
     mlff_error err;
     for (int i = 0; i < MAX_ATOMS; i++) {
         region[i] = i < 900 ? i/300 : i;
@@ -295,13 +295,13 @@ static void test_memory_is_kept(void) {
     const int n_bonds = 900;
     for (int i = 0; i < n_bonds; i += 3)
         bond[i][1] = i + 1;
-    CHECK_OK(ref_regions_place(MAX_ATOMS, region, n_bonds, (const int (*)[2])bond, box, 0, &memory,
-                               x, &err), err);
+    CHECK_OK(host_regions_place(MAX_ATOMS, region, n_bonds, (const int (*)[2])bond, box, 0, &memory,
+                                x, &err), err);
     const size_t before = allocation_count;
-    CHECK_OK(ref_regions_place(MAX_ATOMS, region, n_bonds, (const int (*)[2])bond, box, 0, &memory,
-                               x, &err), err);
+    CHECK_OK(host_regions_place(MAX_ATOMS, region, n_bonds, (const int (*)[2])bond, box, 0, &memory,
+                                x, &err), err);
     CHECK(allocation_count == before);
-    ref_regions_memory_free(&memory);
+    host_regions_memory_free(&memory);
 }
 
 /* Small systems, the usual ones, are put together without an allocation. */
@@ -309,7 +309,7 @@ static void test_no_allocation(void) {
     double x[3][3] = {{0, 0, 0}, {9, 0, 0}, {0, 9, 0}};
     mlff_error err;
     const size_t before = allocation_count;
-    CHECK_OK(ref_regions_unwrap(3, NULL, 0, NULL, cube, x, &err), err);
+    CHECK_OK(host_regions_unwrap(3, NULL, 0, NULL, cube, x, &err), err);
     CHECK(allocation_count == before && x[1][0] == -1 && x[2][1] == -1);
 }
 

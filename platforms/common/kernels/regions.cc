@@ -1,6 +1,6 @@
 /*
  * Molecules of a region placed beside each other, after mlffUnwrap (atoms.cc) has put each of them
- * together. The rule is that of the host (platforms/reference/ops/ref_placement.c), in the same
+ * together. The rule is that of the host (platforms/host/geometry/host_placement.c), in the same
  * order: the region grows from the molecule of its first row; next comes the molecule whose nearest
  * row is closest to those placed in any periodic copy, at that copy. One block per region.
  *

@@ -574,10 +574,7 @@ static mlff_status evaluate(void *state, const mlff_graph *graph, const mlff_exc
 static mlff_status pair_cutoff(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
                                double *range, mlff_error *err) {
     cpu_aimnet2 *p = state;
-    mlff_longrange lr;
-    MLFF_TRY(mlff_longrange_resolve(&p->model->longrange, &p->settings, graph->cell != NULL, &lr,
-                                    err));
-    return ref_longrange_pair_cutoff(&lr, &p->longrange.reference, graph, exchange, range, err);
+    return cpu_longrange_pair_cutoff(&p->longrange, &p->settings, graph, exchange, range, err);
 }
 
 const mlff_backend cpu_aimnet2_backend = {

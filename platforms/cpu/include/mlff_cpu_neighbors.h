@@ -25,7 +25,7 @@ void cpu_neighbors_free(cpu_neighbors *list);  /* NULL is fine */
 
 /*
  * The directed pairs closer than the cutoff at these positions: exactly what
- * ref_neighbors_build() finds (mlff_reference.h), with the same arguments and errors.
+ * host_neighbors_build() finds (mlff_host.h), with the same arguments and errors.
  *
  *   pairs   out; valid until the next call, owned by the list
  */

@@ -1,7 +1,7 @@
 /*
  * D3(BJ) atom by atom. The reference coordination numbers of an element are the same whatever its
- * partner, so the weight of a pair of references is a product of one weight of each atom; see
- * cpu_dispersion in cpu_kernels.h.
+ * partner in the published table, so the weight of a pair of references is a product of one weight of
+ * each atom; see cpu_dispersion in cpu_kernels.h, also for tables where they are not.
  */
 #include "cpu_longrange.h"
 
@@ -75,9 +75,13 @@ mlff_status cpu_dispersion_prepare(cpu_longrange *work, const mlff_graph *graph,
     const size_t block = N_REF * N_REF;
     for (int a = 0; a < n_kinds; a++)
         for (int b = 0; b < n_kinds; b++)
-            for (size_t k = 0; k < block; k++)
-                work->c6ref[((size_t) a * n_kinds + b) * block + k] =
-                    (float) table->c6ref[((size_t) row_of[a] * table->n + row_of[b]) * block + k];
+            for (size_t k = 0; k < block; k++) {
+                const size_t to = ((size_t) a * n_kinds + b) * block + k;
+                const size_t from = ((size_t) row_of[a] * table->n + row_of[b]) * block + k;
+                work->c6ref[to] = (float) table->c6ref[from];
+                if (work->pair_cnref)
+                    work->pair_cnref[to] = (float) table->cnref[from];
+            }
     const mlff_dispersion_damping *damping = &work->model->damping;
     work->d3 = (cpu_dispersion) {
         .s6 = (float) damping->s6, .s8 = (float) damping->s8, .a1 = (float) damping->a1,
@@ -86,7 +90,7 @@ mlff_status cpu_dispersion_prepare(cpu_longrange *work, const mlff_graph *graph,
         .list = (float) work->lr.dispersion_list, .smallest = (float) exp(smallest_exponent),
         .n_atoms = graph->n_all, .n_kinds = n_kinds, .kind = work->kind, .rcov = work->rcov,
         .record = work->record, .w = work->w, .offset = work->offset, .weight = work->weight,
-        .slope = work->slope, .c6ref = work->c6ref,
+        .slope = work->slope, .c6ref = work->c6ref, .cn = work->cn, .cnref = work->pair_cnref,
     };
     return MLFF_OK;
 }
@@ -123,14 +127,16 @@ static double weigh_references(const cpu_longrange *work, const double *cnref, s
 void cpu_dispersion_atom(cpu_longrange *work, const mlff_graph *graph, int i) {
     const mlff_dispersion_table *table = work->model->table;
     const int row = table->row[graph->species[i]], n_kinds = work->d3.n_kinds;
-    const double smallest = weigh_references(work, work->cnref + (size_t) row * N_REF, (size_t) i);
+    double smallest = 1;
+    if (work->cnref)
+        smallest = weigh_references(work, work->cnref + (size_t) row * N_REF, (size_t) i);
     const float *weight = work->weight + (size_t) i * RECORD;
     for (int a = 0; a < n_kinds; a++) {
         const float *c6ref = work->c6ref + ((size_t) a * n_kinds + work->kind[i]) * N_REF * N_REF;
         float *record = work->record + ((size_t) a * graph->n_all + i) * RECORD;
         for (int p = 0; p < N_REF; p++) {
             record[p] = 0;
-            for (int s = 0; s < N_REF; s++)
+            for (int s = 0; work->cnref && s < N_REF; s++)
                 record[p] += weight[s] * c6ref[p * N_REF + s];
         }
         record[5] = (float) sqrt(sqrt(3.0) * table->r4r2[row]);

@@ -1,5 +1,4 @@
 #include "cpu_longrange.h"
-#include "../../reference/longrange/ref_longrange_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +16,8 @@ mlff_status cpu_longrange_new(cpu_longrange *work, const mlff_longrange_model *m
 }
 
 void cpu_longrange_free(cpu_longrange *work) {
-    ref_longrange_work_free(&work->reference);
+    host_reciprocal_free(&work->reciprocal_work);
+    mlff_ewald_list_free(&work->ewald);
     cpu_buffer_free(&work->block);
     free(work->cnref);
     *work = (cpu_longrange) {0};
@@ -30,6 +30,7 @@ static bool is_ewald(const mlff_longrange *lr) {
 static size_t carve(cpu_longrange *w, char *base, size_t n, size_t n_table) {
     cpu_carver c = {base, 0};
     const size_t real = sizeof(float), record = n * CPU_D3_RECORD;
+    const size_t n_block = n_table * n_table * CPU_D3_REFERENCES * CPU_D3_REFERENCES;
     w->row = cpu_carve(&c, n, sizeof *w->row);
     w->coulomb_short = cpu_carve(&c, n, sizeof(double));
     w->q = cpu_carve(&c, n, real);
@@ -43,7 +44,8 @@ static size_t carve(cpu_longrange *w, char *base, size_t n, size_t n_table) {
     w->weight = cpu_carve(&c, record, real);
     w->slope = cpu_carve(&c, record, real);
     w->kind = cpu_carve(&c, n, sizeof *w->kind);
-    w->c6ref = cpu_carve(&c, n_table * n_table * CPU_D3_REFERENCES * CPU_D3_REFERENCES, real);
+    w->c6ref = cpu_carve(&c, n_block, real);
+    w->pair_cnref = w->cnref ? NULL : cpu_carve(&c, n_block, real);
     w->record = cpu_carve(&c, n_table * record, real);
     return c.used;
 }
@@ -59,28 +61,47 @@ static size_t count_kinds(const mlff_graph *graph) {
     return n;
 }
 
+mlff_status cpu_longrange_pair_cutoff(cpu_longrange *w, const mlff_settings *settings,
+                                      const mlff_graph *graph, const mlff_exchange *exchange,
+                                      double *range, mlff_error *err) {
+    mlff_longrange lr;
+    double real_space = 0;
+    MLFF_TRY(mlff_longrange_resolve(w->model, settings, graph->cell != NULL, &lr, err));
+    if (is_ewald(&lr))
+        MLFF_TRY(mlff_ewald_list_choose(&w->ewald, lr.ewald_tolerance, graph, exchange, &real_space,
+                                        err));
+    *range = fmax(mlff_longrange_range(&lr), real_space);
+    return MLFF_OK;
+}
+
+/* What the chosen terms need of the graph and the host. */
+static mlff_status check_input(const cpu_longrange *w, const mlff_graph *graph,
+                               const mlff_exchange *exchange, mlff_error *err) {
+    const mlff_longrange *lr = &w->lr;
+    if ((mlff_longrange_range(lr) > 0 || is_ewald(lr)) && !graph->long_range.first &&
+        graph->n_all > 0)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph has no long-range pairs, but the "
+                         "Coulomb method %s%s needs them: mlff_evaluator_pair_cutoffs() says which",
+                         mlff_coulomb_name(lr->coulomb), lr->dispersion ? " with dispersion" : "");
+    if (is_ewald(lr) && !graph->position)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
+                         "position", mlff_coulomb_name(lr->coulomb));
+    if (graph->n_all > graph->n_local && lr->dispersion && !exchange->forward)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "dispersion with ghost atoms needs the exchange "
+                         "callbacks forward and reverse: coordination numbers pass between owners");
+    return MLFF_OK;
+}
+
 mlff_status cpu_longrange_prepare(cpu_longrange *w, const mlff_settings *settings,
                                   const mlff_graph *graph, const mlff_exchange *exchange,
                                   mlff_error *err) {
     const size_t n = (size_t) graph->n_all;
     MLFF_TRY(mlff_longrange_resolve(w->model, settings, graph->cell != NULL, &w->lr, err));
     w->reciprocal = 0;
-    const bool alone = graph->n_all == graph->n_local && !exchange->sum;
-    w->by_rows = alone && (!w->lr.dispersion || w->cnref);
-    if (!w->by_rows)
-        return MLFF_OK;
-    if ((mlff_longrange_range(&w->lr) > 0 || is_ewald(&w->lr)) && !graph->long_range.first && n > 0)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph has no long-range pairs, but the "
-                         "Coulomb method %s%s needs them: mlff_evaluator_pair_cutoffs() says which",
-                         mlff_coulomb_name(w->lr.coulomb),
-                         w->lr.dispersion ? " with dispersion" : "");
-    if (is_ewald(&w->lr)) {
-        double range;
-        if (!graph->position)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
-                             "position", mlff_coulomb_name(w->lr.coulomb));
-        MLFF_TRY(ref_longrange_pair_cutoff(&w->lr, &w->reference, graph, exchange, &range, err));
-    }
+    MLFF_TRY(check_input(w, graph, exchange, err));
+    if (is_ewald(&w->lr))
+        MLFF_TRY(mlff_ewald_list_choose(&w->ewald, w->lr.ewald_tolerance, graph, exchange, NULL,
+                                        err));
     const size_t n_table = w->lr.dispersion ? count_kinds(graph) : 0;
     MLFF_TRY(cpu_buffer_reserve(&w->block, carve(w, NULL, n, n_table), err));
     carve(w, w->block.data, n, n_table);
@@ -127,8 +148,8 @@ static cpu_longrange_terms full_terms(const cpu_longrange *w, int region) {
     case MLFF_COULOMB_EWALD:
     case MLFF_COULOMB_PME:
         t.form = CPU_COULOMB_SCREENED;
-        t.range = (float) w->reference.ewald[region].r_cut;
-        t.alpha = (float) w->reference.ewald[region].alpha;
+        t.range = (float) w->ewald.region[region].r_cut;
+        t.alpha = (float) w->ewald.region[region].alpha;
         break;
     case MLFF_COULOMB_DEFAULT:
     case MLFF_COULOMB_NONE:
@@ -183,51 +204,74 @@ static void pair_row(cpu_longrange *w, const mlff_graph *graph, int i, bool stra
         w->grad_cn[i] = (float) row->grad_cn;
 }
 
-/* Self and reciprocal terms of every region, by the reference platform's code. */
-static mlff_status reciprocal(cpu_longrange *w, const mlff_graph *graph,
-                              const mlff_exchange *exchange, const double *charge,
-                              double *grad_charge, mlff_result *result, mlff_error *err) {
-    const ref_charges s = {
+/* Self and reciprocal terms of every region. */
+static mlff_status add_reciprocal(cpu_longrange *w, const mlff_graph *graph,
+                                  const mlff_exchange *exchange, const double *charge,
+                                  double *grad_charge, mlff_result *result, mlff_error *err) {
+    const host_charges charges = {
         .graph = graph, .exchange = exchange, .ke = w->model->coulomb_constant, .q = charge,
-        .gq = result->force ? grad_charge : NULL, .force = result->force, .strain = result->strain,
+        .grad_q = result->force ? grad_charge : NULL, .force = result->force,
+        .strain = result->strain,
     };
-    for (int k = 0; k < graph->n_regions; k++) {
-        if (w->reference.n_atoms[k] == 0)
-            continue;
-        ref_reciprocal r = {.region = k, .ewald = w->reference.ewald[k]};
-        mlff_cell_reciprocal(graph->cell, r.b);
-        MLFF_TRY(ref_ewald_self(&s, &r, &w->reciprocal, err));
-        MLFF_TRY(w->lr.coulomb == MLFF_COULOMB_PME ?
-                 ref_pme_reciprocal(&s, &r, w->lr.ewald_tolerance, &w->reference, &w->reciprocal,
-                                    err) :
-                 ref_ewald_reciprocal(&s, &r, &w->reference, &w->reciprocal, err));
-    }
-    return MLFF_OK;
+    return host_reciprocal_add(&w->reciprocal_work, &w->lr, w->ewald.region, &charges,
+                               &w->reciprocal, err);
 }
 
-static void by_rows(cpu_longrange *w, cpu_member *member, const mlff_graph *graph,
-                    const mlff_exchange *exchange, const double *charge, double *grad_charge,
-                    mlff_result *result) {
+/* Let a distributed host fill the ghost rows of an array that all threads have written. One thread
+   asks; every rank does, with ghosts or without. */
+static void fill_ghosts(cpu_member *member, const mlff_exchange *exchange, const char *what,
+                        float *array) {
+    if (!exchange->forward)
+        return;
+    cpu_team_barrier(member);
+    if (member->thread == 0 && atomic_load(&member->team->status) == MLFF_OK) {
+        const int answer = exchange->forward(exchange->ctx, MLFF_FLOAT32, array, 1);
+        mlff_error err;
+        if (answer != 0)
+            cpu_team_fail(member, mlff_fail(&err, MLFF_ERROR_ARGUMENT, "the exchange of %s answered "
+                                            "%d and so stopped the evaluation", what, answer), &err);
+    }
+    cpu_team_barrier(member);
+}
+
+/* Charges and coordination numbers of all rows, and what follows from them for each atom. */
+static void atom_terms(cpu_longrange *w, cpu_member *member, const mlff_graph *graph,
+                       const mlff_exchange *exchange, const double *charge, double *grad_charge) {
     const int n = graph->n_all;
-    const bool strained = result->strain != NULL;
+    const bool alone = !exchange->forward;
     FOR_ROWS(i, n) {
         w->q[i] = (float) charge[i];
         grad_charge[i] = 0;
-        if (w->lr.dispersion)
+        if (w->lr.dispersion && i < graph->n_local)
             w->cn[i] = w->kernels->longrange_count(&w->d3, ROW(&graph->long_range, i));
-        if (w->lr.dispersion)
+        if (w->lr.dispersion && alone)
+            cpu_dispersion_atom(w, graph, i);
+    }
+    if (w->lr.dispersion && !alone) {
+        fill_ghosts(member, exchange, "coordination numbers", w->cn);
+        FOR_ROWS(i, n)
             cpu_dispersion_atom(w, graph, i);
     }
     cpu_team_barrier(member);
+}
+
+void cpu_longrange_run(cpu_longrange *w, cpu_member *member, const mlff_graph *graph,
+                       const mlff_exchange *exchange, const double *charge, double *grad_charge,
+                       mlff_result *result) {
+    const int n = graph->n_local;
+    const bool strained = result->strain != NULL;
+    atom_terms(w, member, graph, exchange, charge, grad_charge);
     if (member->thread == 0 && is_ewald(&w->lr)) {
         mlff_error err;
         const mlff_status status =
-            reciprocal(w, graph, exchange, charge, grad_charge, result, &err);
+            add_reciprocal(w, graph, exchange, charge, grad_charge, result, &err);
         if (status != MLFF_OK)
             cpu_team_fail(member, status, &err);
     }
     FOR_ROWS(i, n)
         pair_row(w, graph, i, strained);
+    if (w->lr.dispersion && result->force)
+        fill_ghosts(member, exchange, "coordination gradients", w->grad_cn);
     cpu_team_barrier(member);
     FOR_ROWS(i, n) {
         grad_charge[i] += w->row[i].grad_q;
@@ -238,32 +282,11 @@ static void by_rows(cpu_longrange *w, cpu_member *member, const mlff_graph *grap
     cpu_team_barrier(member);
 }
 
-void cpu_longrange_run(cpu_longrange *w, cpu_member *member, const mlff_graph *graph,
-                       const mlff_exchange *exchange, const double *charge, double *grad_charge,
-                       mlff_result *result) {
-    if (w->by_rows) {
-        by_rows(w, member, graph, exchange, charge, grad_charge, result);
-        return;
-    }
-    if (member->thread == 0) {
-        mlff_error err;
-        memset(grad_charge, 0, (size_t) graph->n_all * sizeof *grad_charge);
-        const mlff_status status =
-            ref_longrange_evaluate(&w->lr, &w->reference, graph, exchange, charge,
-                                   result->force ? grad_charge : NULL, result, &err);
-        if (status != MLFF_OK)
-            cpu_team_fail(member, status, &err);
-    }
-    cpu_team_barrier(member);
-}
-
 void cpu_longrange_report(const cpu_longrange *w, const mlff_graph *graph, mlff_result *result) {
-    if (!w->by_rows)
-        return;
     double *component = result->component;
     component[MLFF_COULOMB_SHORT] = component[MLFF_DISPERSION] = 0;
     component[MLFF_COULOMB_FULL] = w->reciprocal;
-    for (int i = 0; i < graph->n_all; i++) {
+    for (int i = 0; i < graph->n_local; i++) {
         const cpu_longrange_row *row = &w->row[i];
         component[MLFF_COULOMB_SHORT] += w->coulomb_short[i];
         component[MLFF_COULOMB_FULL] += row->coulomb;

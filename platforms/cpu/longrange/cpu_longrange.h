@@ -1,8 +1,8 @@
 /*
  * Coulomb and dispersion of the CPU platform; equations: platforms/reference/longrange. Rows of
- * pairs go to the vector kernels; every row gathers both directions of its pairs, so that no two
- * threads write to one place. What is done by the reference platform's double-precision code on one
- * thread: reciprocal sums of Ewald and PME, and all of it for graphs with ghosts.
+ * pairs go to the vector kernels; every owned row gathers both directions of its pairs, so that no
+ * two threads write to one place, and ghosts feel nothing here: their owners' rows do. Reciprocal
+ * sums of Ewald and PME are platforms/host's, in double precision on one thread.
  */
 #ifndef CPU_LONGRANGE_H_
 #define CPU_LONGRANGE_H_
@@ -11,18 +11,18 @@
 #include "../ops/cpu_memory.h"
 #include "../ops/cpu_team.h"
 #include "mlff_longrange.h"
-#include "../../reference/longrange/ref_longrange.h"
+#include "host_reciprocal.h"
 
 typedef struct cpu_longrange {
     const cpu_kernels *kernels;
     const mlff_longrange_model *model;  /* borrowed */
-    ref_longrange_work reference;
+    host_reciprocal reciprocal_work;
+    mlff_ewald_list ewald;
     double *cnref;             /* [table->n][5] reference coordination numbers, INFINITY: unused;
-                                  NULL: the table has more than one an atom and reference */
+                                  NULL: the table has several per atom and reference */
 
     /* one evaluation */
     mlff_longrange lr;
-    bool by_rows;              /* false: the reference platform's code does everything */
     double reciprocal;         /* eV */
     cpu_dispersion d3;
     cpu_buffer block;          /* the arrays below */
@@ -32,7 +32,7 @@ typedef struct cpu_longrange {
     float *cn, *grad_cn;       /* [n] */
     float *rcov;               /* [n] bohr */
     float *w, *offset, *weight, *slope, *record;  /* see cpu_dispersion */
-    float *c6ref;
+    float *c6ref, *pair_cnref;
     int *kind;
 } cpu_longrange;
 
@@ -40,6 +40,11 @@ typedef struct cpu_longrange {
 mlff_status cpu_longrange_new(cpu_longrange *work, const mlff_longrange_model *model,
                               const cpu_kernels *kernels, mlff_error *err);
 void cpu_longrange_free(cpu_longrange *work);  /* leaves all zeros */
+
+/* Range of the long-range list for a graph, angstrom; INFINITY all pairs, 0 none. */
+mlff_status cpu_longrange_pair_cutoff(cpu_longrange *work, const mlff_settings *settings,
+                                      const mlff_graph *graph, const mlff_exchange *exchange,
+                                      double *range, mlff_error *err);
 
 /* Resolve the settings for a graph, check it and make room. */
 mlff_status cpu_longrange_prepare(cpu_longrange *work, const mlff_settings *settings,
@@ -50,7 +55,7 @@ mlff_status cpu_longrange_prepare(cpu_longrange *work, const mlff_settings *sett
  * Called by all threads; the last thing it does is to meet.
  *   charge        [n_all] e
  *   grad_charge   [n_all] out, eV/e: dE/dq
- *   result        what the reference platform's code adds; the rest comes by _report()
+ *   result        forces and strain of reciprocal sums are added; the rest comes by _report()
  */
 void cpu_longrange_run(cpu_longrange *work, cpu_member *member, const mlff_graph *graph,
                        const mlff_exchange *exchange, const double *charge, double *grad_charge,

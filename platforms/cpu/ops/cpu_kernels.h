@@ -166,6 +166,8 @@ enum { CPU_D3_REFERENCES = 5, CPU_D3_RECORD = 8 };
  * largest scaled to 1, and the weights of a pair are products w_p w_s, of which those below
  * `smallest` are dropped. Where a pair drops none, C6 is a sum over the references of one side:
  *     C6 = sum_p weight_k[p] T_m[p],  T_m[p] = sum_s weight_m[s] c6ref[p][s],  sum of weights = 1
+ * A table in which a reference of an element has another CN beside another partner has no such
+ * products: then cnref is set, and every pair sums over all pairs of references.
  */
 typedef struct cpu_dispersion {
     float s6, s8, a1, a2, bohr;    /* a2 in bohr; angstrom */
@@ -179,6 +181,8 @@ typedef struct cpu_dispersion {
     const float *w, *offset;       /* [n][8] w_p before the sum is 1; CN - cnref_p */
     const float *weight, *slope;   /* [n][8] its sum 1; d(weight)/dCN */
     const float *c6ref;            /* [n_kinds][n_kinds][5][5] Hartree bohr^6 */
+    const float *cn;               /* [n] coordination numbers */
+    const float *cnref;            /* [n_kinds][n_kinds][5][5] CN of the first kind; NULL: products */
 } cpu_dispersion;
 
 typedef struct cpu_longrange_terms {

@@ -7,6 +7,8 @@
 #include "cpu_kernels.h"
 #include "cpu_simd.h"
 
+#include <math.h>
+
 #define B CPU_FEATURE_BLOCK
 #define TILE_VECTORS 2                      /* vectors of outputs in a tile */
 #define TILE_WIDTH (TILE_VECTORS * CPU_LANES)

@@ -171,10 +171,41 @@ static void pair_c6(const cpu_dispersion *d3, int k, int m, float *c6, float *dc
     *dc6 = -8 * (mean_c6 - *c6 * mean) / sum;
 }
 
+/* The same from a table without products. */
+static void pair_c6_table(const cpu_dispersion *d3, int k, int m, float *c6, float *dc6) {
+    enum { N = CPU_D3_REFERENCES };
+    const size_t km = ((size_t) d3->kind[k] * d3->n_kinds + d3->kind[m]) * N * N;
+    const size_t mk = ((size_t) d3->kind[m] * d3->n_kinds + d3->kind[k]) * N * N;
+    const float *ref = d3->c6ref + km, *cn_k = d3->cnref + km, *cn_m = d3->cnref + mk;
+
+    // exponents of the weights; references without a coefficient are unused
+    float exponent[N * N], largest = -INFINITY;
+    for (int p = 0; p < N; p++)
+        for (int s = 0; s < N; s++) {
+            const float a = d3->cn[k] - cn_k[p * N + s], b = d3->cn[m] - cn_m[s * N + p];
+            exponent[p * N + s] = ref[p * N + s] == 0 ? -INFINITY : -4 * (a * a + b * b);
+            largest = fmaxf(largest, exponent[p * N + s]);
+        }
+    float sum = 0, mean = 0, sum_c6 = 0, mean_c6 = 0;
+    for (int e = 0; e < N * N; e++) {
+        const float w = expf(exponent[e] - largest), offset = d3->cn[k] - cn_k[e];
+        if (!(w >= d3->smallest))
+            continue;
+        sum += w;
+        mean += w * offset;
+        sum_c6 += w * ref[e];
+        mean_c6 += w * ref[e] * offset;
+    }
+    *c6 = sum_c6 / sum;
+    *dc6 = -8 * (mean_c6 - *c6 * mean) / sum;
+}
+
 /* A pair of row k and an atom with a w below this drops some references. */
 CPU_INLINE float weight_limit(const cpu_dispersion *d3, int k) {
     const float *w = d3->w + (size_t) k * CPU_D3_RECORD;
     float least = 1;
+    if (d3->cnref)
+        return 0;
     for (int p = 0; p < CPU_D3_REFERENCES; p++)
         least = w[p] > 0 && w[p] < least ? w[p] : least;
     return d3->smallest / least;
@@ -186,6 +217,13 @@ CPU_INLINE void block_c6(const cpu_dispersion *d3, float limit, int k, int n, in
     const float *weight = d3->weight + (size_t) k * CPU_D3_RECORD;
     const float *slope = d3->slope + (size_t) k * CPU_D3_RECORD;
     vi any = (vi) vset(0);
+    for (int l = 0; d3->cnref && l < n_padded; l++) {
+        b->c6[l] = b->dc6[l] = 0;
+        if (l < n)
+            pair_c6_table(d3, k, neighbor[l], &b->c6[l], &b->dc6[l]);
+    }
+    if (d3->cnref)
+        return;
     for (int l = 0; l < n_padded; l += CPU_LANES) {
         vf c6 = vset(0), dc6 = vset(0);
         for (int p = 0; p < CPU_D3_REFERENCES; p++) {

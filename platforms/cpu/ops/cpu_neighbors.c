@@ -2,7 +2,7 @@
 
 #include "cpu_team.h"
 #include "mlff_box.h"
-#include "mlff_reference.h"
+#include "mlff_host.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ struct cpu_neighbors {
     bool valid;                /* the last search succeeded */
 
     /* of the last search */
-    ref_pair_list found;       /* pairs within cutoff + skin */
+    host_pair_list found;       /* pairs within cutoff + skin */
     double (*offset)[3];       /* [found.n_pairs] image of each pair, angstrom: moves x_j */
     double (*saved)[3];        /* [n_atoms] positions then */
     int *saved_region;         /* [n_atoms] */
@@ -54,7 +54,7 @@ mlff_status cpu_neighbors_new(double cutoff, double skin, const mlff_parallel *p
 void cpu_neighbors_free(cpu_neighbors *list) {
     if (!list)
         return;
-    ref_pair_list_free(&list->found);
+    host_pair_list_free(&list->found);
     void *all[] = {list->offset, list->saved, list->saved_region, list->first, list->neighbor,
                    list->rij, list->wide_neighbor};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
@@ -117,8 +117,8 @@ static mlff_status search(cpu_neighbors *list, int n_atoms, const double (*posit
                           const int *region, const double (*cell)[3], mlff_error *err) {
     list->valid = false;
     list->searches++;
-    MLFF_TRY(ref_neighbors_build(n_atoms, position, region, cell, list->cutoff + list->skin,
-                                 &list->found, err));
+    MLFF_TRY(host_neighbors_build(n_atoms, position, region, cell, list->cutoff + list->skin,
+                                  &list->found, err));
     const size_t n = (size_t) n_atoms, n_pairs = (size_t) list->found.n_pairs;
     MLFF_TRY(grow((void **) &list->saved, &list->saved_capacity, n, sizeof *list->saved, err));
     MLFF_TRY(grow((void **) &list->saved_region, &list->region_capacity, n, sizeof(int), err));
@@ -251,9 +251,9 @@ mlff_status cpu_neighbors_update(cpu_neighbors *list, int n_atoms, const double 
     }
     if (!apart) {  // the search itself reports it, unless rounding decides otherwise
         list->valid = false;
-        MLFF_TRY(ref_neighbors_build(n_atoms, position, region, cell, list->cutoff, &list->found,
-                                     err));
-        *pairs = ref_pair_list_view(&list->found);
+        MLFF_TRY(host_neighbors_build(n_atoms, position, region, cell, list->cutoff, &list->found,
+                                      err));
+        *pairs = host_pair_list_view(&list->found);
         return MLFF_OK;
     }
     *pairs = (mlff_pairs) {list->first, list->neighbor, (const double (*)[3]) list->rij};

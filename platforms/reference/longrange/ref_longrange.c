@@ -5,8 +5,9 @@
 #include <string.h>
 
 void ref_longrange_work_free(ref_longrange_work *w) {
-    void *const blocks[] = {w->n_atoms, w->ewald, w->kernel, w->k, w->k_weight, w->own, w->all,
-                            w->mesh, w->mesh_all, w->line, w->modulus, w->cn, w->grad_cn};
+    void *const blocks[] = {w->kernel, w->mesh, w->mesh_all, w->line, w->modulus, w->cn,
+                            w->grad_cn};
+    mlff_ewald_list_free(&w->ewald);
     for (size_t k = 0; k < sizeof blocks/sizeof *blocks; k++)
         free(blocks[k]);
     *w = (ref_longrange_work) {0};
@@ -23,57 +24,24 @@ mlff_status ref_longrange_room(void **block, size_t *capacity, size_t count, siz
     return MLFF_OK;
 }
 
-mlff_status ref_longrange_sum(const mlff_exchange *exchange, double *values, size_t n,
-                              mlff_error *err) {
-    const size_t most = 1 << 24;  // the callback counts in int
-    for (size_t k = 0; exchange->sum && k < n; k += most) {
-        const size_t part = n - k < most ? n - k : most;
-        const int answer = exchange->sum(exchange->ctx, values + k, (int) part);
-        if (answer != 0)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the sum over ranks answered %d and so "
-                             "stopped the evaluation", answer);
-    }
-    return MLFF_OK;
-}
-
 /* ------------------------------------------------------------------------------- Ewald -- */
 
 static bool is_ewald(const mlff_longrange *lr) {
     return lr->coulomb == MLFF_COULOMB_EWALD || lr->coulomb == MLFF_COULOMB_PME;
 }
 
-static mlff_status check_cell(const double (*cell)[3], mlff_error *err) {
-    double b[3][3];
-    const double volume = mlff_cell_reciprocal(cell, b);
-    if (volume > 1e-9 && isfinite(volume))
-        return MLFF_OK;
-    return mlff_fail(err, MLFF_ERROR_BOX, "the box has a volume of %g angstrom^3: its vectors lie "
-                     "in a plane", volume);
-}
-
-/* Atoms of each region on all ranks, and the splitting that follows; alpha 0: no atoms. */
+/* The splitting of each region, and the kernel of its pairs. */
 static mlff_status choose_ewald(const mlff_longrange *lr, ref_longrange_work *w,
                                 const mlff_graph *graph, const mlff_exchange *exchange,
-                                mlff_error *err) {
+                                double *range, mlff_error *err) {
     const size_t n = (size_t) graph->n_regions;
-    MLFF_TRY(check_cell(graph->cell, err));
-    MLFF_TRY(ref_longrange_room((void **) &w->n_atoms, &w->n_atoms_room, n, sizeof *w->n_atoms,
-                                "regions", err));
-    MLFF_TRY(ref_longrange_room((void **) &w->ewald, &w->ewald_room, n, sizeof *w->ewald, "regions",
-                                err));
+    MLFF_TRY(mlff_ewald_list_choose(&w->ewald, lr->ewald_tolerance, graph, exchange, range, err));
     MLFF_TRY(ref_longrange_room((void **) &w->kernel, &w->kernel_room, n, sizeof *w->kernel,
                                 "regions", err));
-    memset(w->n_atoms, 0, n*sizeof *w->n_atoms);
-    for (int i = 0; i < graph->n_local; i++)
-        w->n_atoms[ref_region(graph, i)]++;
-    MLFF_TRY(ref_longrange_sum(exchange, w->n_atoms, n, err));
-    for (size_t k = 0; k < n; k++) {
-        w->ewald[k] = (mlff_ewald) {0};
-        if (w->n_atoms[k] > 0)
-            w->ewald[k] = mlff_ewald_choose(lr->ewald_tolerance, w->n_atoms[k], graph->cell);
-        w->kernel[k] = (ref_kernel) {.form = REF_KERNEL_SCREENED, .range = w->ewald[k].r_cut,
-                                     .alpha = w->ewald[k].alpha};
-    }
+    for (size_t k = 0; k < n; k++)
+        w->kernel[k] = (ref_kernel) {.form = REF_KERNEL_SCREENED,
+                                     .range = w->ewald.region[k].r_cut,
+                                     .alpha = w->ewald.region[k].alpha};
     return MLFF_OK;
 }
 
@@ -84,17 +52,17 @@ static mlff_status coulomb_ewald(const mlff_longrange *lr, ref_longrange_work *w
     if (!graph->position)
         return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
                          "position", mlff_coulomb_name(lr->coulomb));
-    MLFF_TRY(choose_ewald(lr, w, graph, s->exchange, err));
+    MLFF_TRY(choose_ewald(lr, w, graph, s->exchange, NULL, err));
     *energy = ref_coulomb_pairs(s, &graph->long_range, s->ke/2, w->kernel, true);
     for (int k = 0; k < graph->n_regions; k++) {
-        if (w->n_atoms[k] == 0)
+        ref_reciprocal r = {.region = k, .ewald = w->ewald.region[k]};
+        if (r.ewald.alpha == 0)  // without atoms
             continue;
-        ref_reciprocal r = {.region = k, .ewald = w->ewald[k]};
         mlff_cell_reciprocal(graph->cell, r.b);
         MLFF_TRY(ref_ewald_self(s, &r, energy, err));
         MLFF_TRY(lr->coulomb == MLFF_COULOMB_PME ?
                  ref_pme_reciprocal(s, &r, lr->ewald_tolerance, w, energy, err) :
-                 ref_ewald_reciprocal(s, &r, w, energy, err));
+                 ref_ewald_reciprocal(s, &r, energy, err));
     }
     return MLFF_OK;
 }
@@ -137,13 +105,10 @@ static mlff_status coulomb_full(const mlff_longrange *lr, ref_longrange_work *wo
 mlff_status ref_longrange_pair_cutoff(const mlff_longrange *lr, ref_longrange_work *work,
                                       const mlff_graph *graph, const mlff_exchange *exchange,
                                       double *cutoff, mlff_error *err) {
-    static const mlff_exchange alone;
-    *cutoff = mlff_longrange_range(lr);
-    if (!is_ewald(lr))
-        return MLFF_OK;
-    MLFF_TRY(choose_ewald(lr, work, graph, exchange ? exchange : &alone, err));
-    for (int k = 0; k < graph->n_regions; k++)
-        *cutoff = fmax(*cutoff, work->ewald[k].r_cut);
+    double range = 0;
+    if (is_ewald(lr))
+        MLFF_TRY(choose_ewald(lr, work, graph, exchange, &range, err));
+    *cutoff = fmax(mlff_longrange_range(lr), range);
     return MLFF_OK;
 }
 

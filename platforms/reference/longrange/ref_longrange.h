@@ -10,23 +10,15 @@ struct ref_kernel;
 
 /* Scratch that stays between evaluations; start from all zeros, free once. */
 typedef struct ref_longrange_work {
-    /* Ewald's splitting of each region */
-    double *n_atoms;            /* [n_regions] of all ranks */
-    mlff_ewald *ewald;          /* [n_regions] */
-    struct ref_kernel *kernel;  /* [n_regions] */
-    size_t n_atoms_room, ewald_room, kernel_room;
-
-    /* reciprocal sum: half of the wave vectors */
-    double (*k)[3];             /* [n_k] 1/angstrom */
-    double *k_weight;           /* [n_k] 2 exp(-k^2/(4 alpha^2))/k^2 */
-    double (*own)[2];           /* [n_k] sum_j q_j exp(i k x_j) of the owned atoms */
-    double (*all)[2];           /* [n_k] of all ranks */
-    size_t k_room, k_weight_room, own_room, all_room;
+    /* Ewald and PME */
+    mlff_ewald_list ewald;      /* the splitting of each region */
+    struct ref_kernel *kernel;  /* [n_regions] of its pairs */
+    size_t kernel_room;
 
     /* PME */
     double (*mesh)[2];          /* [K1][K2][K3] complex: charges, then their transform */
     double (*mesh_all)[2];      /* the same of all ranks; more than one only */
-    double (*line)[2];          /* [2 max(K)] */
+    double (*line)[2];          /* [3 max(K)] */
     double *modulus;            /* [K1 + K2 + K3] */
     size_t mesh_room, mesh_all_room, line_room, modulus_room;
 

@@ -2,6 +2,7 @@
 #ifndef REF_LONGRANGE_PRIVATE_H_
 #define REF_LONGRANGE_PRIVATE_H_
 
+#include "mlff_exchange.h"
 #include "ref_longrange.h"
 
 /* What every stage reads and adds to. */
@@ -33,10 +34,6 @@ static inline void ref_pair_force(double (*force)[3], double *strain, int i, int
 /* Room for at least count elements; *capacity counts elements. */
 mlff_status ref_longrange_room(void **block, size_t *capacity, size_t count, size_t size,
                                const char *what, mlff_error *err);
-
-/* Replace values [n] by the sums over all ranks; nothing to do in one process. */
-mlff_status ref_longrange_sum(const mlff_exchange *exchange, double *values, size_t n,
-                              mlff_error *err);
 
 /* The charge interaction E_ij = c q_i q_j phi(d) of one pair sum. */
 typedef enum ref_kernel_form {
@@ -72,13 +69,13 @@ typedef struct ref_reciprocal {
     double b[3][3];  /* rows of the reciprocal cell without 2 pi */
 } ref_reciprocal;
 
-/* Self energy and neutralising background. */
+/* Self energy and neutralizing background. */
 mlff_status ref_ewald_self(const ref_charges *s, const ref_reciprocal *r, double *energy,
                            mlff_error *err);
 
 /* Reciprocal sum, term by term. */
-mlff_status ref_ewald_reciprocal(const ref_charges *s, const ref_reciprocal *r,
-                                 ref_longrange_work *work, double *energy, mlff_error *err);
+mlff_status ref_ewald_reciprocal(const ref_charges *s, const ref_reciprocal *r, double *energy,
+                                 mlff_error *err);
 
 /* The same by smooth particle mesh Ewald, splines of order 5. */
 mlff_status ref_pme_reciprocal(const ref_charges *s, const ref_reciprocal *r, double tolerance,
@@ -95,16 +92,6 @@ static inline void ref_reciprocal_strain(double *strain, const double k[3], doub
             strain[3*x + y] += c*k[x]*k[y];
     }
 }
-
-/*
- * Discrete Fourier transform along all three axes, in place, not normalised.
- *
- *   n      mesh points per axis, no prime factor above 7
- *   mesh   [n[0]][n[1]][n[2]][2] complex
- *   sign   -1 or +1: exp(sign 2 pi i k g/n)
- *   line   scratch [2 max(n)][2]
- */
-void ref_fft(const int n[3], double (*mesh)[2], int sign, double (*line)[2]);
 
 /* D3(BJ) energy; see mlff_dispersion.h. */
 mlff_status ref_dispersion(const mlff_longrange *lr, ref_longrange_work *work,

@@ -68,22 +68,6 @@ double ref_cutoff_cosine(double d, double cutoff, double *df);
    (Gasteiger, Gross, Guennemann 2020, eq. 8). */
 double ref_cutoff_poly(double d, double cutoff, int p, double *df);
 
-/* -------------------------------------------------------------------- cell, positions -- */
-
-/*
- * The inverse of a periodic cell: fraction_a = sum_b x_b inverse[b][a].
- *
- *   cell      [3][3] angstrom, rows a b c
- *   height    out, angstrom: distance of the two faces that a, b, c connect
- *
- * Returns MLFF_OK or MLFF_ERROR_BOX (not finite, or without volume).
- */
-mlff_status ref_cell_inverse(const double (*cell)[3], double inverse[3][3], double height[3],
-                             mlff_error *err);
-
-/* MLFF_ERROR_NUMBER if a coordinate is not finite (or so large that its square is not). */
-mlff_status ref_positions_check(int n_atoms, const double (*position)[3], mlff_error *err);
-
 /* ---------------------------------------------------------------------------- scratch -- */
 
 /*

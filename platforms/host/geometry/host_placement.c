@@ -9,9 +9,8 @@
  * A network sees one copy of each molecule then. That is an answer as long as no other copy is
  * within its cutoff: else the region is a chain around the box, and refused.
  */
-#include "ref_regions.h"
+#include "host_regions.h"
 #include "mlff_box.h"
-#include "ref_ops.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,17 +19,17 @@ static double length(const double v[3]) {
     return sqrt(v[0]*v[0] + v[1]*v[1] + v[2]*v[2]);
 }
 
-static void vector_between(const ref_unwrapping *u, int i, int j, double r[3]) {
+static void vector_between(const host_unwrapping *u, int i, int j, double r[3]) {
     for (int a = 0; a < 3; a++)
         r[a] = u->position[j][a] - u->position[i][a];
 }
 
 /* The largest distance of a region's atoms from its first. */
-static double radius(const ref_unwrapping *u, int region) {
+static double radius(const host_unwrapping *u, int region) {
     const int first = u->regions[region].first;
     double r[3], largest = 0;
     for (int i = first; i < u->n_atoms; i++)
-        if (ref_region_of(u, i) == region) {
+        if (host_region_of(u, i) == region) {
             vector_between(u, first, i, r);
             largest = fmax(largest, length(r));
         }
@@ -40,44 +39,44 @@ static double radius(const ref_unwrapping *u, int region) {
 /* ----------------------------------------------------------------------------- growth -- */
 
 /* Move the molecule of atom j. */
-static void move_molecule(const ref_unwrapping *u, int j, const double move[3]) {
+static void move_molecule(const host_unwrapping *u, int j, const double move[3]) {
     const int molecule = u->places[j].molecule;
     const double shift[3] = {move[0], move[1], move[2]};
     for (int i = molecule; i < u->n_atoms; i++)
-        if (u->places[i].molecule == molecule && ref_region_of(u, i) ==
-                                                 ref_region_of(u, molecule))
-            ref_move(u, i, shift);
+        if (u->places[i].molecule == molecule && host_region_of(u, i) ==
+                                                 host_region_of(u, molecule))
+            host_move(u, i, shift);
 }
 
 /* Every molecule at the copy at which its first atom is nearest to the region's first. */
-static void gather_around_first(const ref_unwrapping *u, int region) {
+static void gather_around_first(const host_unwrapping *u, int region) {
     const int first = u->regions[region].first;
     for (int i = first + 1; i < u->n_atoms; i++) {
-        if (ref_region_of(u, i) != region || u->places[i].molecule != i)
+        if (host_region_of(u, i) != region || u->places[i].molecule != i)
             continue;
         double r[3], shift[3];
         vector_between(u, first, i, r);
-        ref_nearest_copy(u, r, shift);
+        host_nearest_copy(u, r, shift);
         move_molecule(u, i, shift);
     }
 }
 
 /* The molecule is placed: the others learn how near its atoms are. */
-static void place(const ref_unwrapping *u, int molecule) {
-    const int region = ref_region_of(u, molecule);
+static void place(const host_unwrapping *u, int molecule) {
+    const int region = host_region_of(u, molecule);
     for (int i = molecule; i < u->n_atoms; i++)
-        if (ref_region_of(u, i) == region && u->places[i].molecule == molecule)
+        if (host_region_of(u, i) == region && u->places[i].molecule == molecule)
             u->places[i].placed = true;
     for (int i = molecule; i < u->n_atoms; i++) {
-        if (ref_region_of(u, i) != region || u->places[i].molecule != molecule)
+        if (host_region_of(u, i) != region || u->places[i].molecule != molecule)
             continue;
         for (int j = u->regions[region].first; j < u->n_atoms; j++) {
-            ref_place *other = &u->places[j];
-            if (ref_region_of(u, j) != region || other->placed)
+            host_place *other = &u->places[j];
+            if (host_region_of(u, j) != region || other->placed)
                 continue;
             double r[3], move[3];
             vector_between(u, i, j, r);
-            const double d = ref_nearest_copy(u, r, move);
+            const double d = host_nearest_copy(u, r, move);
             if (d < other->distance) {
                 other->distance = d;
                 memcpy(other->move, move, sizeof move);
@@ -86,10 +85,10 @@ static void place(const ref_unwrapping *u, int molecule) {
     }
 }
 
-static void grow(const ref_unwrapping *u, int region) {
+static void grow(const host_unwrapping *u, int region) {
     const int first = u->regions[region].first;
     for (int i = first; i < u->n_atoms; i++)
-        if (ref_region_of(u, i) == region) {
+        if (host_region_of(u, i) == region) {
             u->places[i].placed = false;
             u->places[i].distance = INFINITY;
         }
@@ -100,7 +99,7 @@ static void grow(const ref_unwrapping *u, int region) {
         place(u, molecule);
         next = -1;
         for (int j = first; j < u->n_atoms; j++)
-            if (ref_region_of(u, j) == region && !u->places[j].placed &&
+            if (host_region_of(u, j) == region && !u->places[j].placed &&
                 (next < 0 || u->places[j].distance < u->places[next].distance))
                 next = j;
     }
@@ -109,7 +108,7 @@ static void grow(const ref_unwrapping *u, int region) {
 /* -------------------------------------------------------------------------- ambiguity -- */
 
 /* Whether a copy of r other than itself is within the cutoff. */
-static bool has_other_copy(const ref_unwrapping *u, const double r[3]) {
+static bool has_other_copy(const host_unwrapping *u, const double r[3]) {
     int low[3], high[3];
     for (int a = 0; a < 3; a++) {
         const double f = r[0]*u->inverse[0][a] + r[1]*u->inverse[1][a] + r[2]*u->inverse[2][a];
@@ -129,14 +128,14 @@ static bool has_other_copy(const ref_unwrapping *u, const double r[3]) {
 }
 
 /* Refuse two molecules of which the network would have to see two copies. */
-static mlff_status check_copies(const ref_unwrapping *u, int region, mlff_error *err) {
+static mlff_status check_copies(const host_unwrapping *u, int region, mlff_error *err) {
     if (2*radius(u, region) + u->cutoff <= 2*u->half)
         return MLFF_OK;
     for (int i = u->regions[region].first; i < u->n_atoms; i++) {
-        if (ref_region_of(u, i) != region)
+        if (host_region_of(u, i) != region)
             continue;
         for (int j = i + 1; j < u->n_atoms; j++) {
-            if (ref_region_of(u, j) != region || u->places[i].molecule == u->places[j].molecule)
+            if (host_region_of(u, j) != region || u->places[i].molecule == u->places[j].molecule)
                 continue;
             double r[3];
             vector_between(u, i, j, r);
@@ -149,7 +148,7 @@ static mlff_status check_copies(const ref_unwrapping *u, int region, mlff_error 
     return MLFF_OK;
 }
 
-mlff_status ref_place_molecules(const ref_unwrapping *u, int region, mlff_error *err) {
+mlff_status host_place_molecules(const host_unwrapping *u, int region, mlff_error *err) {
     gather_around_first(u, region);
     if (!(2*radius(u, region) < u->half))  /* else all distances are the shortest already */
         grow(u, region);
@@ -159,12 +158,12 @@ mlff_status ref_place_molecules(const ref_unwrapping *u, int region, mlff_error 
 /* ----------------------------------------------------------------------- without bonds -- */
 
 /* No two atoms half the box apart. */
-static mlff_status check_distances(const ref_unwrapping *u, int region, mlff_error *err) {
+static mlff_status check_distances(const host_unwrapping *u, int region, mlff_error *err) {
     if (2*radius(u, region) < u->half)
         return MLFF_OK;
     for (int i = u->regions[region].first; i < u->n_atoms; i++)
-        for (int j = i + 1; j < u->n_atoms && ref_region_of(u, i) == region; j++) {
-            if (ref_region_of(u, j) != region)
+        for (int j = i + 1; j < u->n_atoms && host_region_of(u, i) == region; j++) {
+            if (host_region_of(u, j) != region)
                 continue;
             double r[3];
             vector_between(u, i, j, r);
@@ -178,21 +177,21 @@ static mlff_status check_distances(const ref_unwrapping *u, int region, mlff_err
     return MLFF_OK;
 }
 
-mlff_status ref_place_atoms(const ref_unwrapping *u, int region, mlff_error *err) {
+mlff_status host_place_atoms(const host_unwrapping *u, int region, mlff_error *err) {
     const int first = u->regions[region].first;
     for (int i = first + 1; i < u->n_atoms; i++) {
-        if (ref_region_of(u, i) != region)
+        if (host_region_of(u, i) != region)
             continue;
         double r[3], shift[3];
         vector_between(u, first, i, r);
-        const double d = ref_nearest_copy(u, r, shift);
+        const double d = host_nearest_copy(u, r, shift);
         if (!(d < u->half))
             return mlff_fail(err, MLFF_ERROR_SPAN, "atom %d is %.3f A away from atom %d, the first "
                              "of its region %d, half the periodic box (%.3f A) or more, and the "
                              "region has no bonds, so its periodic copy is not unique (free molecules "
                              "drift apart): "
                              MLFF_BOX_REMEDY_BONDS, i, d, first, region, u->half);
-        ref_move(u, i, shift);
+        host_move(u, i, shift);
     }
     return check_distances(u, region, err);
 }

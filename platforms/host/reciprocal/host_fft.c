@@ -1,9 +1,9 @@
 /*
  * Mixed-radix Fourier transform (Cooley, Tukey, Math. Comput. 19, 297 (1965)), written for
- * reading. The reference platform is plain C without other libraries, and no Fourier library comes
- * with OpenMM's wheel for use from C; the mesh is small beside the network's work.
+ * reading. No Fourier library comes with OpenMM's wheel for use from C; the mesh is small beside the
+ * network's work.
  */
-#include "ref_longrange_private.h"
+#include "host_reciprocal.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static void transform_axis(int n, size_t outer, size_t inner, double (*mesh)[2],
         }
 }
 
-void ref_fft(const int n[3], double (*mesh)[2], int sign, double (*line)[2]) {
+void host_fft(const int n[3], double (*mesh)[2], int sign, double (*line)[2]) {
     const size_t n0 = (size_t) n[0], n1 = (size_t) n[1], n2 = (size_t) n[2];
     transform_axis(n[0], 1, n1*n2, mesh, sign, line);
     transform_axis(n[1], n0, n2, mesh, sign, line);
