@@ -450,10 +450,15 @@ static const mlff_longrange_model *longrange(const void *description) {
     return &((const mlff_aimnet2 *) description)->longrange;
 }
 
+static double element_energy(const void *description, int z) {
+    return mlff_tensor_value(((const mlff_aimnet2 *) description)->atomic_shift, z);
+}
+
 const mlff_architecture mlff_aimnet2_architecture = {
     .name = "aimnet2",
     .display_name = "AIMNet2",
     .recognises = recognises,
     .describe = describe,
     .free_description = free_description,
+    .element_energy = element_energy,
     .longrange = longrange};

@@ -1,21 +1,31 @@
 /*
- * Evaluators: a model on a platform. Everything that a caller can get wrong about settings, graph
- * and result is refused here, once for all platforms.
+ * Evaluators: a model on a platform. An evaluation composes the platform's network and its long-range
+ * terms (mlff_platform.h), and adds what is the same for all of them.
  */
-#include "mlff_box.h"
+#include "mlff_graph.h"
 #include "mlff_model_private.h"
 #include "mlff_overlap.h"
+#include "mlff_platform.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct mlff_evaluator {
-    const mlff_model *model;      // owned, with others
-    mlff_parallel parallel;       // of the settings, if they have one
-    const mlff_backend *backend;
-    void *state;                  // of the backend
+    const mlff_model *model;               // owned, with others
+    const mlff_platform *platform;
+    mlff_settings settings;                // settings.parallel: the member below, or NULL
+    mlff_parallel parallel;
+    const mlff_network_type *network_type;
+    void *network;
+    const mlff_longrange_model *terms;     // of the model
+    void *longrange;                       // NULL: neither Coulomb nor dispersion
+    double constant[MLFF_N_ELEMENTS + 1];  // eV per element
+
+    /* one evaluation */
+    double *atom_energy, *charge, *grad_charge;  // [room], see mlff_task
+    int room;
+    bool want_force;
 };
 
 /* ---------------------------------------------------------------------------- settings -- */
@@ -27,28 +37,7 @@ static mlff_status check_positive_or_default(const char *name, double value, mlf
                      "model's default", name, value);
 }
 
-/* A model without charges: what would have no effect is refused. */
-static mlff_status check_without_charges(const mlff_model_info *info, const mlff_settings *s,
-                                         mlff_error *err) {
-    if (s->coulomb != MLFF_COULOMB_DEFAULT && s->coulomb != MLFF_COULOMB_NONE)
-        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "a Coulomb method was chosen, but %s models "
-                         "have no atomic charges: use the default or none", info->display_name);
-    if (s->dispersion > 0)
-        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "dispersion was switched on, but %s models "
-                         "have no dispersion term: use the default or off", info->display_name);
-    const char *name = s->coulomb_cutoff != 0 ? "coulomb_cutoff" :
-                       s->coulomb_alpha != 0 ? "coulomb_alpha" :
-                       s->ewald_tolerance != 0 ? "ewald_tolerance" :
-                       s->dispersion_cutoff != 0 ? "dispersion_cutoff" : NULL;
-    if (name)
-        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "%s was set, but %s models have neither "
-                         "atomic charges nor a dispersion term: leave it 0", name,
-                         info->display_name);
-    return MLFF_OK;
-}
-
-static mlff_status check_settings(const mlff_model_info *info, const mlff_settings *s,
-                                  mlff_error *err) {
+static mlff_status check_settings(const mlff_settings *s, mlff_error *err) {
     if ((int) s->coulomb < MLFF_COULOMB_DEFAULT || (int) s->coulomb > MLFF_COULOMB_PME)
         return mlff_fail(err, MLFF_ERROR_ARGUMENT, "coulomb is %d, which is no Coulomb method",
                          (int) s->coulomb);
@@ -58,17 +47,36 @@ static mlff_status check_settings(const mlff_model_info *info, const mlff_settin
     MLFF_TRY(check_positive_or_default("coulomb_cutoff", s->coulomb_cutoff, err));
     MLFF_TRY(check_positive_or_default("coulomb_alpha", s->coulomb_alpha, err));
     MLFF_TRY(check_positive_or_default("ewald_tolerance", s->ewald_tolerance, err));
-    MLFF_TRY(check_positive_or_default("dispersion_cutoff", s->dispersion_cutoff, err));
-    return info->has_charges ? MLFF_OK : check_without_charges(info, s, err);
+    return check_positive_or_default("dispersion_cutoff", s->dispersion_cutoff, err);
 }
 
 /* ---------------------------------------------------------------------------- new, free -- */
 
-static const mlff_backend *find_backend(const mlff_platform *platform, const char *architecture) {
-    for (int k = 0; k < platform->n_backends; k++)
-        if (strcmp(platform->backends[k]->architecture, architecture) == 0)
-            return platform->backends[k];
+static const mlff_network_type *find_network(const mlff_platform *platform,
+                                             const char *architecture) {
+    for (int k = 0; k < platform->n_networks; k++)
+        if (strcmp(platform->networks[k]->architecture, architecture) == 0)
+            return platform->networks[k];
     return NULL;
+}
+
+static void read_constants(mlff_evaluator *e) {
+    const mlff_architecture *architecture = e->model->architecture;
+    for (int k = 0; k < e->model->info.n_elements; k++) {
+        const int z = e->model->info.elements[k];
+        e->constant[z] = architecture->element_energy(e->model->description, z);
+    }
+}
+
+/* The states of the platform. */
+static mlff_status create_states(mlff_evaluator *e, mlff_error *err) {
+    const mlff_model_info *info = mlff_model_get_info(e->model);
+    const bool wanted = e->terms->coulomb || e->terms->dispersion;
+    if (wanted && !e->platform->longrange)
+        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "%s needs Coulomb or dispersion terms, which "
+                         "%s does not have", info->display_name, e->platform->name);
+    MLFF_TRY(e->network_type->create(e->model, e->settings.parallel, &e->network, err));
+    return wanted ? e->platform->longrange->create(e->terms, &e->longrange, err) : MLFF_OK;
 }
 
 mlff_status mlff_evaluator_new(const mlff_platform *platform, const mlff_model *model,
@@ -81,258 +89,66 @@ mlff_status mlff_evaluator_new(const mlff_platform *platform, const mlff_model *
         return mlff_fail(err, MLFF_ERROR_ARGUMENT, "mlff_evaluator_new: %s is NULL",
                          platform ? "model" : "platform");
     const mlff_model_info *info = mlff_model_get_info(model);
-    const mlff_backend *backend = find_backend(platform, info->architecture);
-    if (!backend)
+    const mlff_network_type *network_type = find_network(platform, info->architecture);
+    if (!network_type)
         return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "%s is not available on %s",
                          info->display_name, platform->name);
     mlff_settings chosen = {0};
     if (settings)
         chosen = *settings;
-    MLFF_TRY(check_settings(info, &chosen, err));
+    MLFF_TRY(check_settings(&chosen, err));
+    MLFF_TRY(mlff_longrange_check(mlff_model_longrange(model), &chosen, err));
 
-    mlff_evaluator *evaluator = calloc(1, sizeof *evaluator);
-    if (!evaluator)
+    mlff_evaluator *e = calloc(1, sizeof *e);
+    if (!e)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for an evaluator");
-    evaluator->backend = backend;
+    e->model = mlff_model_retain(model);
+    e->platform = platform;
+    e->network_type = network_type;
+    e->terms = mlff_model_longrange(model);
+    e->settings = chosen;
     if (chosen.parallel) {
-        evaluator->parallel = *chosen.parallel;
-        chosen.parallel = &evaluator->parallel;
+        e->parallel = *chosen.parallel;
+        e->settings.parallel = &e->parallel;
     }
-    const mlff_status status = backend->create(model, &chosen, &evaluator->state, err);
+    read_constants(e);
+    const mlff_status status = create_states(e, err);
     if (status != MLFF_OK) {
-        free(evaluator);
+        mlff_evaluator_free(e);
         return status;
     }
-    evaluator->model = mlff_model_retain(model);
-    *out = evaluator;
+    *out = e;
     return MLFF_OK;
 }
 
-void mlff_evaluator_free(mlff_evaluator *evaluator) {
-    if (!evaluator)
+void mlff_evaluator_free(mlff_evaluator *e) {
+    if (!e)
         return;
-    evaluator->backend->destroy(evaluator->state);  // may read the model
-    mlff_model_free(evaluator->model);
-    free(evaluator);
+    // the states may read the model
+    if (e->network)
+        e->network_type->destroy(e->network);
+    if (e->longrange)
+        e->platform->longrange->destroy(e->longrange);
+    free(e->atom_energy);
+    free(e->charge);
+    free(e->grad_charge);
+    mlff_model_free(e->model);
+    free(e);
 }
 
-/* ------------------------------------------------------------------------------- graph -- */
-
-static mlff_status check_counts(const mlff_graph *g, mlff_error *err) {
-    if (g->n_local < 0 || g->n_all < g->n_local)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_local = %d and n_all = %d: expected 0 <= "
-                         "n_local <= n_all", g->n_local, g->n_all);
-    return MLFF_OK;
+void *mlff_evaluator_network(mlff_evaluator *e) {
+    return e->network;
 }
 
-static mlff_status check_species(const mlff_model *model, const mlff_graph *g, mlff_error *err) {
-    if (g->n_all > 0 && !g->species)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph's species is NULL");
-    for (int i = 0; i < g->n_all; i++) {
-        const int z = g->species[i];
-        if (z >= 1 && z <= MLFF_N_ELEMENTS && model->knows_element[z])
-            continue;
-        mlff_error why;
-        mlff_model_check_element(model, z, &why);
-        return mlff_fail(err, MLFF_ERROR_ELEMENT, "atom %d: %s", i, why.message);
-    }
-    return MLFF_OK;
+void *mlff_evaluator_longrange(mlff_evaluator *e) {
+    return e->longrange;
 }
 
-static mlff_status check_rows(const mlff_model_info *info, const mlff_graph *g, mlff_error *err) {
-    if (!g->n_row)
-        return MLFF_OK;
-    if (g->n_layers != info->n_layers)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_row has n_layers = %d entries, but the model "
-                         "has %d layers", g->n_layers, info->n_layers);
-    for (int l = 0; l < g->n_layers; l++) {
-        if (g->n_row[l] < g->n_local || g->n_row[l] > g->n_all)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_row[%d] = %d, expected n_local = %d ... "
-                             "n_all = %d", l, g->n_row[l], g->n_local, g->n_all);
-        if (l > 0 && g->n_row[l] > g->n_row[l - 1])
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_row[%d] = %d is larger than n_row[%d] = "
-                             "%d: the rows must not increase", l, g->n_row[l], l - 1,
-                             g->n_row[l - 1]);
-    }
-    return MLFF_OK;
-}
+/* -------------------------------------------------------------------------- pair cutoffs -- */
 
-/* first starts at 0 and never falls. */
-static mlff_status check_first(const char *name, const mlff_pairs *p, int n_all, mlff_error *err) {
-    if (!p->first)
-        return n_all == 0 ? MLFF_OK :
-            mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' first is NULL", name);
-    if (p->first[0] != 0)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' first[0] is %d, expected 0", name,
-                         p->first[0]);
-    for (int i = 0; i < n_all; i++)
-        if (p->first[i + 1] < p->first[i])
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' first falls from %d to %d "
-                             "behind row %d: it must not decrease", name, p->first[i],
-                             p->first[i + 1], i);
-    if (p->first[n_all] > 0 && (!p->neighbor || !p->rij))
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the %s pairs' %s is NULL", name,
-                         p->neighbor ? "rij" : "neighbor");
-    return MLFF_OK;
-}
-
-/* What is wrong about pair k of row i. */
-static mlff_status fail_pair(const char *name, const mlff_pairs *p, int i, int k, int n_all,
-                             double cutoff, mlff_error *err) {
-    const int j = p->neighbor[k];
-    const double *r = p->rij[k], d = sqrt(r[0]*r[0] + r[1]*r[1] + r[2]*r[2]);
-    if (j < 0 || j >= n_all)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "%s pair %d of atom %d: neighbor %d, expected "
-                         "0 ... %d", name, k, i, j, n_all - 1);
-    if (!isfinite(d))
-        return mlff_fail(err, MLFF_ERROR_NUMBER, "%s pair %d, atoms %d <- %d: its vector (%g, %g, "
-                         "%g) is not finite", name, k, i, j, r[0], r[1], r[2]);
-    if (d == 0)
-        return mlff_fail(err, MLFF_ERROR_NUMBER, "%s pair %d, atoms %d <- %d: its length is 0: "
-                         "two atoms at the same place?", name, k, i, j);
-    return mlff_fail(err, MLFF_ERROR_ARGUMENT, "%s pair %d, atoms %d <- %d: its length of %.9g "
-                     "angstrom exceeds the model's cutoff of %.9g: leave longer pairs out", name, k,
-                     i, j, d, cutoff);
-}
-
-/* Whether the neighbors of pairs k0 ... k1-1 exist and the squares of their lengths are above least
-   and at most largest. No branches: they are many and good. */
-static bool are_good(const mlff_pairs *p, int k0, int k1, int n_all, double least,
-                     double largest) {
-    bool bad = false;
-    for (int k = k0; k < k1; k++) {
-        const double *r = p->rij[k], d2 = r[0]*r[0] + r[1]*r[1] + r[2]*r[2];
-        bad |= (p->neighbor[k] < 0) | (p->neighbor[k] >= n_all) | !(d2 > least) | !(d2 <= largest);
-    }
-    return !bad;
-}
-
-static mlff_status fail_overlap(const mlff_graph *g, const mlff_overlap *o, mlff_error *err) {
-    return mlff_fail(err, MLFF_ERROR_OVERLAP, "atoms %d (%s) and %d (%s) are %.3f A apart: they "
-                     "overlap, and no model was made for less than %g of the sum of their covalent "
-                     "radii (%.2f A)", o->first, mlff_element_symbol(g->species[o->first]),
-                     o->second, mlff_element_symbol(g->species[o->second]), o->distance,
-                     MLFF_OVERLAP_SHARE, o->radii);
-}
-
-static double largest_radius(const mlff_graph *g) {
-    double largest = 0;
-    for (int i = 0; i < g->n_all; i++)
-        largest = fmax(largest, mlff_covalent_radius(g->species[i]));
-    return largest;
-}
-
-/*
- * Neighbors in range, lengths finite, not 0, and at most the cutoff (with room for rounding); on
- * request no overlaps. The length below which atom i may overlap with a neighbor of any element
- * sorts out all rows but a few, at no cost.
- */
-static mlff_status check_pairs(const char *name, const mlff_graph *g, const mlff_pairs *p,
-                               double cutoff, bool refuse_overlaps, mlff_error *err) {
-    const int n_all = g->n_all;
-    MLFF_TRY(check_first(name, p, n_all, err));
-    if (!p->first)
-        return MLFF_OK;
-    const double largest = fmin(cutoff*cutoff*(1 + 1e-5), DBL_MAX);
-    const double radius = refuse_overlaps ? largest_radius(g) : 0;
-    mlff_overlap worst = MLFF_NO_OVERLAP;
-    for (int i = 0; i < n_all; i++) {
-        const double touch = refuse_overlaps ?
-            MLFF_OVERLAP_SHARE*(mlff_covalent_radius(g->species[i]) + radius) : 0;
-        if (are_good(p, p->first[i], p->first[i + 1], n_all, touch*touch, largest))
-            continue;
-        for (int k = p->first[i]; k < p->first[i + 1]; k++)
-            if (!are_good(p, k, k + 1, n_all, 0, largest))
-                return fail_pair(name, p, i, k, n_all, cutoff, err);
-        mlff_overlap_find_in_row(p, i, g->species, &worst);
-    }
-    return worst.first < 0 ? MLFF_OK : fail_overlap(g, &worst, err);
-}
-
-/*
- * Ghosts that nobody refreshes between the layers must be computed here: a row of layer l reads
- * what layer l - 1 made of its neighbors.
- */
-static mlff_status check_ghosts(const mlff_graph *g, int n_layers, const mlff_exchange *exchange,
-                                mlff_error *err) {
-    if (g->n_all == g->n_local || (exchange && exchange->forward))
-        return MLFF_OK;
-    for (int l = 1; l < n_layers; l++) {
-        const int n_row = g->n_row ? g->n_row[l] : g->n_local;
-        const int n_known = g->n_row ? g->n_row[l - 1] : g->n_local;
-        const int n_pairs = g->message.first[n_row];
-        for (int k = 0; k < n_pairs; k++)
-            if (g->message.neighbor[k] >= n_known)
-                return mlff_fail(err, MLFF_ERROR_ARGUMENT, "layer %d reads ghost %d, but only the "
-                                 "first %d rows are computed in layer %d: enlarge n_row or give "
-                                 "exchange callbacks", l, g->message.neighbor[k], n_known, l - 1);
-    }
-    return MLFF_OK;
-}
-
-static mlff_status check_regions(const mlff_graph *g, mlff_error *err) {
-    if (g->n_regions < 1)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "n_regions = %d, expected at least 1",
-                         g->n_regions);
-    for (int i = 0; g->region && i < g->n_all; i++)
-        if (g->region[i] < 0 || g->region[i] >= g->n_regions)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "atom %d is in region %d, expected 0 ... %d",
-                             i, g->region[i], g->n_regions - 1);
-    return MLFF_OK;
-}
-
-static mlff_status check_charges(const mlff_model_info *info, const mlff_graph *g,
-                                 mlff_error *err) {
-    for (int k = 0; k < g->n_regions; k++) {
-        const double charge = g->total_charge ? g->total_charge[k] : 0;
-        const double multiplicity = g->multiplicity ? g->multiplicity[k] : 1;
-        if (!isfinite(charge))
-            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its total charge %g is not finite",
-                             k, charge);
-        if (!info->has_charges && charge != 0)
-            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its total charge is %g e, but "
-                             "%s models have no charges, so it would have no effect: expected 0",
-                             k, charge, info->display_name);
-        if (!(isfinite(multiplicity) && multiplicity >= 1))
-            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its multiplicity is %g, expected "
-                             "2S+1 of at least 1", k, multiplicity);
-        if (!info->has_spin && multiplicity != 1)
-            return mlff_fail(err, MLFF_ERROR_CHARGE, "region %d: its multiplicity is %g, but this "
-                             "%s model does not know spin, so it would have no effect: expected 1",
-                             k, multiplicity, info->display_name);
-    }
-    return MLFF_OK;
-}
-
-static mlff_status check_cell(const mlff_graph *g, mlff_error *err) {
-    mlff_box box;
-    return g->cell ? mlff_box_measure(g->cell, &box, err) : MLFF_OK;
-}
-
-static mlff_status check_positions(const mlff_graph *g, mlff_error *err) {
-    for (int i = 0; g->position && i < g->n_all; i++) {
-        const double *x = g->position[i];
-        if (!isfinite(x[0]) || !isfinite(x[1]) || !isfinite(x[2]))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "atom %d: its position (%g, %g, %g) is not "
-                             "finite", i, x[0], x[1], x[2]);
-    }
-    return MLFF_OK;
-}
-
-static mlff_status check_graph(const mlff_model *model, const mlff_graph *g,
-                               const mlff_exchange *exchange, mlff_error *err) {
-    const mlff_model_info *info = &model->info;
-    MLFF_TRY(check_counts(g, err));
-    MLFF_TRY(check_species(model, g, err));
-    MLFF_TRY(check_rows(info, g, err));
-    MLFF_TRY(check_pairs("message", g, &g->message, info->cutoff, g->refuse_overlaps, err));
-    MLFF_TRY(check_ghosts(g, info->n_layers, exchange, err));
-    if (g->long_range.first)
-        MLFF_TRY(check_pairs("long-range", g, &g->long_range, INFINITY, false, err));
-    MLFF_TRY(check_regions(g, err));
-    MLFF_TRY(check_charges(info, g, err));
-    MLFF_TRY(check_cell(g, err));
-    return check_positions(g, err);
+static mlff_status resolve(const mlff_evaluator *e, const mlff_graph *graph, mlff_longrange *lr,
+                           mlff_error *err) {
+    return mlff_longrange_resolve(e->terms, &e->settings, graph->cell != NULL, lr, err);
 }
 
 mlff_status mlff_evaluator_pair_cutoffs(mlff_evaluator *evaluator, const mlff_graph *graph,
@@ -344,15 +160,16 @@ mlff_status mlff_evaluator_pair_cutoffs(mlff_evaluator *evaluator, const mlff_gr
                          !message ? "message" : "long_range");
     *message = evaluator->model->info.cutoff;
     *long_range = 0;
-    if (!evaluator->backend->pair_cutoff)
+    if (!evaluator->longrange)
         return MLFF_OK;
-    MLFF_TRY(check_counts(graph, err));
-    MLFF_TRY(check_regions(graph, err));
-    MLFF_TRY(check_cell(graph, err));
-    return evaluator->backend->pair_cutoff(evaluator->state, graph, exchange, long_range, err);
+    MLFF_TRY(mlff_graph_check_outline(graph, err));
+    mlff_longrange lr;
+    MLFF_TRY(resolve(evaluator, graph, &lr, err));
+    return evaluator->platform->longrange->pair_cutoff(evaluator->longrange, &lr, graph, exchange,
+                                                       long_range, err);
 }
 
-/* ---------------------------------------------------------------------------- evaluate -- */
+/* ------------------------------------------------------------------------------ result -- */
 
 static mlff_status check_result(const mlff_model_info *info, const mlff_exchange *exchange,
                                 const mlff_result *result, mlff_error *err) {
@@ -368,24 +185,57 @@ static mlff_status check_result(const mlff_model_info *info, const mlff_exchange
     return MLFF_OK;
 }
 
-/* A last look at what came out; backends that can say more have said it before. */
-static mlff_status check_finite(const mlff_graph *g, const mlff_result *result, mlff_error *err) {
+/* What is not finite, of which atom; `along` is " along x" for a vector. */
+static mlff_status fail_number(const char *what, const mlff_graph *g, int i, double value,
+                               const char *along, mlff_error *err) {
+    return mlff_fail(err, MLFF_ERROR_NUMBER, "the %s atom %d (%s) is %g%s, expected a finite number: "
+                     "its neighborhood may be far from what the model was trained on", what, i,
+                     mlff_element_symbol(g->species[i]), value, along);
+}
+
+/* The network's energies and charges, and the constants of the elements. */
+static mlff_status report_network(const mlff_evaluator *e, const mlff_task *task, int n_charged,
+                                  mlff_result *result, mlff_error *err) {
+    const mlff_graph *g = task->graph;
+    double network = 0, elements = 0;
+    for (int i = 0; i < g->n_local; i++) {
+        const double energy = task->atom_energy[i], constant = e->constant[g->species[i]];
+        if (task->charge && !isfinite(task->charge[i]))
+            return fail_number("charge of", g, i, task->charge[i], "", err);
+        if (!isfinite(energy))
+            return fail_number("energy of", g, i, energy, "", err);
+        network += energy;
+        elements += constant;
+        if (result->atom_energy)
+            result->atom_energy[i] = energy + constant;
+    }
+    result->component[MLFF_NETWORK] = network;
+    result->component[MLFF_ELEMENTS] = elements;
+    for (int i = 0; result->charge && i < g->n_all; i++)
+        result->charge[i] = i < n_charged ? task->charge[i] : NAN;
+    return MLFF_OK;
+}
+
+static mlff_status sum_components(mlff_result *result, mlff_error *err) {
     static const char *const names[MLFF_N_COMPONENTS] = {
         "network", "elements", "short-range Coulomb", "Coulomb", "dispersion"};
-    for (int k = 0; k < MLFF_N_COMPONENTS; k++)
+    result->energy = 0;
+    for (int k = 0; k < MLFF_N_COMPONENTS; k++) {
         if (!isfinite(result->component[k]))
             return mlff_fail(err, MLFF_ERROR_NUMBER, "the %s term of the energy is not finite",
                              names[k]);
-    for (int i = 0; result->atom_energy && i < g->n_local; i++)
-        if (!isfinite(result->atom_energy[i]))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d is not finite", i);
-    if (!isfinite(result->energy))
-        return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy is not finite");
-    for (int i = 0; result->force && i < g->n_all; i++) {
-        const double *f = result->force[i];
-        if (!isfinite(f[0]) || !isfinite(f[1]) || !isfinite(f[2]))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d is not finite", i);
+        result->energy += result->component[k];
     }
+    return isfinite(result->energy) ? MLFF_OK :
+        mlff_fail(err, MLFF_ERROR_NUMBER, "the energy is not finite");
+}
+
+static mlff_status check_forces(const mlff_graph *g, const mlff_result *result, mlff_error *err) {
+    static const char *const along[3] = {" along x", " along y", " along z"};
+    for (int i = 0; i < g->n_all; i++)
+        for (int a = 0; a < 3; a++)
+            if (!isfinite(result->force[i][a]))
+                return fail_number("force on", g, i, result->force[i][a], along[a], err);
     return MLFF_OK;
 }
 
@@ -407,16 +257,92 @@ static mlff_status explain(const mlff_graph *g, mlff_status status, mlff_error *
                      mlff_element_symbol(g->species[o.second]), o.distance, o.radii, err->message);
 }
 
+/* ---------------------------------------------------------------------------- evaluate -- */
+
+static mlff_status make_room(mlff_evaluator *e, int n_atoms, mlff_error *err) {
+    double **const arrays[] = {&e->atom_energy, &e->charge, &e->grad_charge};
+    if (e->atom_energy && n_atoms <= e->room)
+        return MLFF_OK;
+    e->room = 0;
+    for (size_t k = 0; k < sizeof arrays/sizeof *arrays; k++)
+        MLFF_TRY(mlff_resize((void **) arrays[k], (size_t) n_atoms + 1, sizeof(double),
+                             "energies and charges of atoms", err));
+    e->room = n_atoms;
+    return MLFF_OK;
+}
+
+/* Ghosts of the long-range list need charges: computed here, or exchanged. */
+static mlff_status check_ghost_charges(const mlff_graph *g, int n_charged, mlff_error *err) {
+    const mlff_pairs *pairs = &g->long_range;
+    if (!pairs->first || n_charged == g->n_all)
+        return MLFF_OK;
+    for (int k = 0; k < pairs->first[g->n_local]; k++)
+        if (pairs->neighbor[k] >= n_charged)
+            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the long-range pairs read the charge of "
+                             "ghost %d, but charges are computed in the first %d rows only: enlarge "
+                             "n_row or give exchange callbacks", pairs->neighbor[k], n_charged);
+    return MLFF_OK;
+}
+
+static mlff_status prepare_longrange(mlff_evaluator *e, const mlff_task *task, int n_charged,
+                                     mlff_error *err) {
+    mlff_longrange lr;
+    MLFF_TRY(resolve(e, task->graph, &lr, err));
+    MLFF_TRY(mlff_longrange_check_graph(&lr, task->graph, task->exchange, task->want_force, err));
+    if (task->charge)
+        MLFF_TRY(check_ghost_charges(task->graph, n_charged, err));
+    return e->platform->longrange->prepare(e->longrange, &lr, task, err);
+}
+
+/* One thread's part of an evaluation. */
+static void run_thread(void *arg, mlff_member *member) {
+    const mlff_evaluator *e = arg;
+    e->network_type->forward(e->network, member);
+    if (e->longrange)
+        e->platform->longrange->run(e->longrange, member);
+    if (e->want_force)
+        e->network_type->backward(e->network, member);
+}
+
+static mlff_status evaluate(mlff_evaluator *e, const mlff_task *task, mlff_result *result,
+                            mlff_error *err) {
+    int n_charged = 0;
+    MLFF_TRY(e->network_type->prepare(e->network, task, &n_charged, err));
+    if (e->longrange)
+        MLFF_TRY(prepare_longrange(e, task, n_charged, err));
+    e->want_force = task->want_force;
+    MLFF_TRY(mlff_team_run(e->settings.parallel, run_thread, e, err));
+
+    // energies first: they name the atom where it went wrong
+    memset(result->component, 0, sizeof result->component);
+    if (result->strain)
+        memset(result->strain, 0, 9*sizeof *result->strain);
+    MLFF_TRY(report_network(e, task, n_charged, result, err));
+    if (e->longrange)
+        e->platform->longrange->report(e->longrange, result);
+    MLFF_TRY(sum_components(result, err));
+    if (!result->force)
+        return MLFF_OK;
+    e->network_type->add_force(e->network, result->force, result->strain);
+    return check_forces(task->graph, result, err);
+}
+
 mlff_status mlff_evaluate(mlff_evaluator *evaluator, const mlff_graph *graph,
                           const mlff_exchange *exchange, mlff_result *result, mlff_error *err) {
+    static const mlff_exchange alone;
     if (!evaluator || !graph || !result)
         return mlff_fail(err, MLFF_ERROR_ARGUMENT, "mlff_evaluate: %s is NULL",
                          !evaluator ? "evaluator" : !graph ? "graph" : "result");
-    MLFF_TRY(check_graph(evaluator->model, graph, exchange, err));
-    MLFF_TRY(check_result(&evaluator->model->info, exchange, result, err));
-    mlff_status status =
-        evaluator->backend->evaluate(evaluator->state, graph, exchange, result, err);
-    if (status == MLFF_OK)
-        status = check_finite(graph, result, err);
-    return explain(graph, status, err);
+    const mlff_model_info *info = &evaluator->model->info;
+    MLFF_TRY(mlff_graph_check(graph, evaluator->model, exchange, err));
+    MLFF_TRY(check_result(info, exchange, result, err));
+    MLFF_TRY(make_room(evaluator, graph->n_all, err));
+    const mlff_task task = {
+        .graph = graph, .exchange = exchange ? exchange : &alone,
+        .want_force = result->force != NULL, .want_strain = result->strain != NULL,
+        .atom_energy = evaluator->atom_energy,
+        .charge = info->has_charges ? evaluator->charge : NULL,
+        .grad_charge = info->has_charges && evaluator->longrange ? evaluator->grad_charge : NULL,
+    };
+    return explain(graph, evaluate(evaluator, &task, result, err), err);
 }

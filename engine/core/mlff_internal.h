@@ -66,6 +66,8 @@ typedef struct mlff_architecture {
     /* checks everything, fills the model's info; *description is freed with free_description() */
     mlff_status (*describe)(mlff_model *model, void **description, mlff_error *err);
     void (*free_description)(void *description);
+    /* constant of an element that the model knows, eV: shift and atomic reference energy */
+    double (*element_energy)(const void *description, int z);
     /* (optional) the Coulomb and dispersion part of the description (mlff_longrange.h) */
     const struct mlff_longrange_model *(*longrange)(const void *description);
 } mlff_architecture;

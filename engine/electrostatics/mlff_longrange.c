@@ -146,3 +146,29 @@ double mlff_longrange_range(const mlff_longrange *lr) {
     const double dispersion = lr->dispersion ? lr->dispersion_list : 0;
     return fmax(coulomb, dispersion);
 }
+
+bool mlff_longrange_is_ewald(const mlff_longrange *lr) {
+    return lr->coulomb == MLFF_COULOMB_EWALD || lr->coulomb == MLFF_COULOMB_PME;
+}
+
+mlff_status mlff_longrange_check_graph(const mlff_longrange *lr, const mlff_graph *graph,
+                                       const mlff_exchange *exchange, bool want_force,
+                                       mlff_error *err) {
+    const bool exchanged = exchange && exchange->forward && (!want_force || exchange->reverse);
+    if (lr->periodic != (graph->cell != NULL))
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the long-range settings were resolved for %s "
+                         "system, but the graph's cell is %s", lr->periodic ? "a periodic" :
+                         "an open", graph->cell ? "given" : "NULL");
+    if ((mlff_longrange_range(lr) > 0 || mlff_longrange_is_ewald(lr)) && !graph->long_range.first &&
+        graph->n_all > 0)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph has no long-range pairs, but the "
+                         "Coulomb method %s%s needs them: mlff_evaluator_pair_cutoffs() says which",
+                         mlff_coulomb_name(lr->coulomb), lr->dispersion ? " with dispersion" : "");
+    if (mlff_longrange_is_ewald(lr) && !graph->position)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
+                         "position", mlff_coulomb_name(lr->coulomb));
+    if (graph->n_all > graph->n_local && lr->dispersion && !exchanged)
+        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "dispersion with ghost atoms needs the exchange "
+                         "callbacks forward and reverse: coordination numbers pass between owners");
+    return MLFF_OK;
+}

@@ -82,6 +82,21 @@ MLFF_API mlff_status mlff_longrange_resolve(const mlff_longrange_model *model,
 MLFF_API mlff_status mlff_longrange_check(const mlff_longrange_model *model,
                                           const mlff_settings *settings, mlff_error *err);
 
+/*
+ * What the chosen terms need of a graph and its host.
+ *
+ *   exchange   NULL: one process
+ *
+ * Returns MLFF_OK or MLFF_ERROR_ARGUMENT: a boundary that is not lr's, pairs, positions or callbacks
+ * that are missing.
+ */
+MLFF_API mlff_status mlff_longrange_check_graph(const mlff_longrange *lr, const mlff_graph *graph,
+                                                const mlff_exchange *exchange, bool want_force,
+                                                mlff_error *err);
+
+/* Whether the method is Ewald or PME. */
+MLFF_API bool mlff_longrange_is_ewald(const mlff_longrange *lr);
+
 /* Largest range of DSF, Simple and dispersion, angstrom: INFINITY all pairs, 0 no list. Ewald's
    real-space range comes on top: mlff_ewald_choose(). */
 MLFF_API double mlff_longrange_range(const mlff_longrange *lr);

@@ -233,29 +233,8 @@ typedef struct mlff_result {
 
 typedef struct mlff_evaluator mlff_evaluator;
 
-/*
- * One platform's room for one architecture. The functions live in platforms/<p>/<architecture>/.
- * create() may keep the pointers to the model and to settings->parallel, which outlive the state
- * (the evaluator owns both), and allocates what does not depend on the graph; evaluate() may grow
- * its scratch, keeps it, and leaves the state usable after an error.
- */
-typedef struct mlff_backend {
-    const char *architecture;
-    mlff_status (*create)(const mlff_model *model, const mlff_settings *settings, void **state,
-                          mlff_error *err);
-    mlff_status (*evaluate)(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
-                            mlff_result *result, mlff_error *err);
-    void (*destroy)(void *state);  /* NULL is fine */
-    /* (optional) range of the long-range list, see mlff_evaluator_pair_cutoffs(); NULL: no list */
-    mlff_status (*pair_cutoff)(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
-                               double *long_range, mlff_error *err);
-} mlff_backend;
-
-typedef struct mlff_platform {
-    const char *name;              /* "Reference" */
-    int n_backends;
-    const mlff_backend *const *backends;
-} mlff_platform;
+/* Code that evaluates: mlff_reference_platform(), mlff_cpu_platform(). */
+typedef struct mlff_platform mlff_platform;
 
 /*
  * Prepare a model for evaluation on a platform. One evaluator serves one thread at a time.
@@ -264,7 +243,8 @@ typedef struct mlff_platform {
  *   settings    NULL: the model's defaults; copied. What parallel->ctx points to must live as long
  *               as the evaluator is asked, but not until it is freed
  *
- * Returns MLFF_OK, MLFF_ERROR_UNSUPPORTED ("PaiNN is not available on X"), or create()'s status.
+ * Returns MLFF_OK, MLFF_ERROR_UNSUPPORTED ("PaiNN is not available on X", a term that the model lacks),
+ * MLFF_ERROR_ARGUMENT (a setting out of range or without effect), MLFF_ERROR_MEMORY.
  */
 MLFF_API mlff_status mlff_evaluator_new(const mlff_platform *platform, const mlff_model *model,
                                         const mlff_settings *settings, mlff_evaluator **out,

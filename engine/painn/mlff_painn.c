@@ -342,9 +342,16 @@ static mlff_status describe(mlff_model *model, void **description, mlff_error *e
     return MLFF_OK;
 }
 
+static double element_energy(const void *description, int z) {
+    const mlff_painn *p = description;
+    const double reference = p->atomref ? mlff_tensor_value(p->atomref, z) : 0;
+    return (p->energy_shift + reference)*p->unit_to_ev;
+}
+
 const mlff_architecture mlff_painn_architecture = {
     .name = "painn",
     .display_name = "PaiNN",
     .recognises = recognises,
     .describe = describe,
-    .free_description = free};
+    .free_description = free,
+    .element_energy = element_energy};

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "count_allocations.h"
 #include "../../platforms/cpu/aimnet2/cpu_aimnet2.h"
+#include "../../platforms/cpu/longrange/cpu_longrange.h"
 #include "../../platforms/cpu/include/mlff_cpu.h"
 #include "aimnet2_run.h"
 #include "mlff_json.h"
@@ -344,19 +345,19 @@ static void check_kernels(const mlff_model *model, const sample *s, mlff_setting
     for (int k = 0; k < n; k++) {
         static double force[MAX_ATOMS][3], charge[MAX_ATOMS];
         memset(force, 0, sizeof force);
-        void *state;
-        CHECK_OK(cpu_aimnet2_backend.create(model, &settings, &state, &err), err);
-        cpu_aimnet2 *p = state;
-        p->kernels = p->longrange.kernels = list[k];
+        mlff_evaluator *evaluator;
+        CHECK_OK(mlff_evaluator_new(mlff_cpu_platform(), model, &settings, &evaluator, &err), err);
+        ((cpu_aimnet2 *) mlff_evaluator_network(evaluator))->kernels = list[k];
+        ((cpu_longrange *) mlff_evaluator_longrange(evaluator))->kernels = list[k];
         mlff_result result = {.force = force, .charge = charge};
-        CHECK_OK(cpu_aimnet2_backend.evaluate(state, &graph, NULL, &result, &err), err);
+        CHECK_OK(mlff_evaluate(evaluator, &graph, NULL, &result, &err), err);
         CHECK_NEAR(run.energy, result.energy, energy_tolerance*run.n_atoms);
         for (int i = 0; i < run.n_atoms; i++) {
             CHECK_NEAR(run.charge[i], charge[i], charge_tolerance);
             for (int b = 0; b < 3; b++)
                 CHECK_NEAR(run.force[i][b], force[i][b], force_tolerance*largest);
         }
-        cpu_aimnet2_backend.destroy(state);
+        mlff_evaluator_free(evaluator);
     }
     aimnet2_close(&run);
 }

@@ -212,15 +212,12 @@ static void check_intermediates(const mlff_model *model, const char *name, const
     CHECK_OK(aimnet2_open(&run, model, settings), run.err);
     mlff_graph graph;
     CHECK_OK(aimnet2_graph(&run, &g->system, &graph), run.err);
-    void *state;
-    CHECK_OK(ref_aimnet2_backend.create(model, &settings, &state, &err), err);
     traced seen = {.file = bytes ? &file : NULL,
                    .after_pass = mlff_json_get(expected, "charges_after_pass")};
-    ref_aimnet2_set_trace(state, check_stage, &seen);
+    ref_aimnet2_set_trace(mlff_evaluator_network(run.evaluator), check_stage, &seen);
     mlff_result result = {0};
-    CHECK_OK(ref_aimnet2_backend.evaluate(state, &graph, NULL, &result, &err), err);
+    CHECK_OK(mlff_evaluate(run.evaluator, &graph, NULL, &result, &err), err);
     CHECK(seen.n_seen == 8);
-    ref_aimnet2_backend.destroy(state);
     aimnet2_close(&run);
     npz_free(&file);
 }

@@ -157,16 +157,14 @@ static void check_stage(void *ctx, const char *stage, int t, int n_rows, int wid
 }
 
 /* The charges of each channel behind passes 0 and 1. */
-static void check_passes(aimnet2_run *run, const mlff_model *model, const sample *s,
-                         mlff_settings settings, const mlff_json_value *method) {
+static void check_passes(aimnet2_run *run, const sample *s, const mlff_json_value *method) {
     mlff_graph graph;
     CHECK_OK(aimnet2_graph(run, &s->view, &graph), run->err);
-    void *state;
-    CHECK_OK(ref_aimnet2_backend.create(model, &settings, &state, &err), err);
-    ref_aimnet2_set_trace(state, check_stage, (void *) mlff_json_get(method, "charges_after_pass"));
+    ref_aimnet2_set_trace(mlff_evaluator_network(run->evaluator), check_stage,
+                          (void *) mlff_json_get(method, "charges_after_pass"));
     mlff_result result = {0};
-    CHECK_OK(ref_aimnet2_backend.evaluate(state, &graph, NULL, &result, &err), err);
-    ref_aimnet2_backend.destroy(state);
+    CHECK_OK(mlff_evaluate(run->evaluator, &graph, NULL, &result, &err), err);
+    ref_aimnet2_set_trace(mlff_evaluator_network(run->evaluator), NULL, NULL);
 }
 
 static void check_case(const mlff_model *model, const sample *s, const mlff_json_value *method) {
@@ -177,7 +175,7 @@ static void check_case(const mlff_model *model, const sample *s, const mlff_json
     CHECK_OK(aimnet2_evaluate(&run, &s->view), run.err);
     check_components(&run, method, 1);
     check_arrays(&run, model, s, method, 1);
-    check_passes(&run, model, s, settings, method);
+    check_passes(&run, s, method);
     aimnet2_close(&run);
     if (settings.coulomb == MLFF_COULOMB_EWALD) {
         settings.coulomb = MLFF_COULOMB_PME;  // of its own accuracy: the mesh

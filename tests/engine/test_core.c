@@ -3,6 +3,7 @@
 
 #include "mlff_json.h"
 #include "mlff_model_private.h"
+#include "mlff_platform.h"
 #include "mlff_sha256.h"
 #include "mlff_utf8.h"
 #include "painn_builder.h"
@@ -301,37 +302,25 @@ static void test_json_locale(void) {
 
 /* ----------------------------------------------------------------------- the evaluator -- */
 
-/* A backend that remembers what it was asked; its energy is what the test wants. */
+/* A network that remembers what it was asked; its energy is what the test wants. */
 typedef struct stub {
-    int n_created, n_destroyed, n_evaluated;
-    mlff_settings settings;
-    double energy, force;
+    int n_created, n_destroyed, n_forward, n_backward;
+    double energy, force;   /* of atom 0; on atom 1 along z */
+    double charge;          /* of every atom */
+    double grad_charge;     /* seen by backward() */
     mlff_status fail_create;
+    const mlff_task *task;
 } stub;
 
 static stub spy;  // of this test alone
 
-static mlff_status stub_create(const mlff_model *model, const mlff_settings *settings, void **state,
+static mlff_status stub_create(const mlff_model *model, const mlff_parallel *parallel, void **state,
                                mlff_error *err) {
-    (void) model;
+    (void) model, (void) parallel;
     if (spy.fail_create)
         return mlff_fail(err, spy.fail_create, "the stub does not want to");
     spy.n_created++;
-    spy.settings = *settings;
     *state = &spy;
-    return MLFF_OK;
-}
-
-static mlff_status stub_evaluate(void *state, const mlff_graph *graph,
-                                 const mlff_exchange *exchange, mlff_result *result,
-                                 mlff_error *err) {
-    (void) exchange;
-    (void) err;
-    stub *s = state;
-    s->n_evaluated++;
-    result->energy = s->energy;
-    if (result->force && graph->n_all > 1)
-        result->force[1][2] += s->force;
     return MLFF_OK;
 }
 
@@ -339,25 +328,90 @@ static void stub_destroy(void *state) {
     ((stub *) state)->n_destroyed++;
 }
 
-static mlff_status stub_pair_cutoff(void *state, const mlff_graph *graph,
-                                    const mlff_exchange *exchange, double *long_range,
-                                    mlff_error *err) {
-    (void) exchange;
-    if (!graph->cell)
-        return mlff_fail(err, MLFF_ERROR_UNSUPPORTED, "the stub wants a cell");
-    *long_range = ((stub *) state)->settings.coulomb_cutoff;
+static mlff_status stub_prepare(void *state, const mlff_task *task, int *n_charged,
+                                mlff_error *err) {
+    (void) err;
+    ((stub *) state)->task = task;
+    *n_charged = task->graph->n_all;
     return MLFF_OK;
 }
 
-static const mlff_backend stub_painn = {"painn", stub_create, stub_evaluate, stub_destroy, NULL};
-static const mlff_backend stub_other = {"other", stub_create, stub_evaluate, stub_destroy, NULL};
-static const mlff_backend stub_far = {"painn", stub_create, stub_evaluate, stub_destroy,
-                                      stub_pair_cutoff};
-static const mlff_backend *const stub_list[] = {&stub_other, &stub_painn};
-static const mlff_platform stub_platform = {"Stub", 2, stub_list};
-static const mlff_backend *const far_list[] = {&stub_far};
-static const mlff_platform poor_platform = {"Poor", 1, stub_list};
-static const mlff_platform far_platform = {"Far", 1, far_list};
+static void stub_forward(void *state, mlff_member *member) {
+    stub *s = state;
+    (void) member;
+    s->n_forward++;
+    for (int i = 0; i < s->task->graph->n_local; i++)
+        s->task->atom_energy[i] = i == 0 ? s->energy : 0;
+    for (int i = 0; s->task->charge && i < s->task->graph->n_all; i++)
+        s->task->charge[i] = s->charge;
+}
+
+static void stub_backward(void *state, mlff_member *member) {
+    stub *s = state;
+    (void) member;
+    s->n_backward++;
+    s->grad_charge = s->task->grad_charge ? s->task->grad_charge[0] : 0;
+}
+
+static void stub_add_force(void *state, double (*force)[3], double *strain) {
+    const stub *s = state;
+    if (s->task->graph->n_all > 1)
+        force[1][2] += s->force;
+    if (strain)
+        strain[8] += s->force;
+}
+
+#define STUB(name)                                                                                \
+    {name, stub_create, stub_destroy, stub_prepare, stub_forward, stub_backward, stub_add_force}
+
+static const mlff_network_type stub_painn = STUB("painn"), stub_other = STUB("other"),
+                               stub_aimnet2 = STUB("aimnet2");
+static const mlff_network_type *const stub_list[] = {&stub_other, &stub_painn, &stub_aimnet2};
+
+/* Long-range terms: dispersion of -1 eV, a Coulomb energy of q[0] 10 eV/e, a force on atom 0. */
+static mlff_status far_create(const mlff_longrange_model *model, void **state, mlff_error *err) {
+    (void) model, (void) err;
+    *state = &spy;
+    return MLFF_OK;
+}
+
+static void far_destroy(void *state) {
+    (void) state;
+}
+
+static mlff_status far_cutoff(void *state, const mlff_longrange *lr, const mlff_graph *graph,
+                              const mlff_exchange *exchange, double *range, mlff_error *err) {
+    (void) state, (void) graph, (void) exchange, (void) err;
+    *range = mlff_longrange_range(lr);
+    return MLFF_OK;
+}
+
+static mlff_status far_prepare(void *state, const mlff_longrange *lr, const mlff_task *task,
+                               mlff_error *err) {
+    (void) lr, (void) err;
+    CHECK(((stub *) state)->task == task);
+    return MLFF_OK;
+}
+
+static void far_run(void *state, mlff_member *member) {
+    const stub *s = state;
+    (void) member;
+    for (int i = 0; i < s->task->graph->n_all; i++)
+        s->task->grad_charge[i] = i == 0 ? 10 : 0;
+}
+
+static void far_report(void *state, mlff_result *result) {
+    result->component[MLFF_COULOMB_FULL] = 10*((const stub *) state)->task->charge[0];
+    result->component[MLFF_DISPERSION] = -1;
+    if (result->force)
+        result->force[0][0] += 3;
+}
+
+static const mlff_longrange_type stub_far = {far_create, far_destroy, far_cutoff, far_prepare,
+                                             far_run, far_report};
+static const mlff_platform stub_platform = {"Stub", 3, stub_list, &stub_far};
+static const mlff_platform poor_platform = {"Poor", 1, stub_list, &stub_far};
+static const mlff_platform near_platform = {"Near", 3, stub_list, NULL};
 
 static mlff_model *small_model(void) {
     static st_builder b;
@@ -401,12 +455,12 @@ static void test_evaluator_new(mlff_model *model) {
 
     // no settings, and settings that ask for nothing
     CHECK_OK(mlff_evaluator_new(&stub_platform, model, NULL, &evaluator, &err), err);
-    CHECK(spy.n_created == 1 && spy.settings.coulomb == MLFF_COULOMB_DEFAULT);
+    CHECK(spy.n_created == 1 && mlff_evaluator_network(evaluator) == &spy &&
+          mlff_evaluator_longrange(evaluator) == NULL);
     mlff_evaluator_free(evaluator);
     CHECK(spy.n_destroyed == 1);
     const mlff_settings nothing = {.coulomb = MLFF_COULOMB_NONE, .dispersion = -1};
     CHECK_OK(mlff_evaluator_new(&stub_platform, model, &nothing, &evaluator, &err), err);
-    CHECK(spy.settings.coulomb == MLFF_COULOMB_NONE && spy.settings.dispersion == -1);
     mlff_evaluator_free(evaluator);
     mlff_evaluator_free(NULL);
 }
@@ -414,21 +468,21 @@ static void test_evaluator_new(mlff_model *model) {
 static void test_settings(mlff_model *model) {
     for (int k = MLFF_COULOMB_SIMPLE; k <= MLFF_COULOMB_PME; k++)
         check_settings_fail(model, (mlff_settings) {.coulomb = (mlff_coulomb) k},
-                            MLFF_ERROR_UNSUPPORTED, "PaiNN models have no atomic charges");
+                            MLFF_ERROR_ARGUMENT, "this model has no Coulomb energy");
     check_settings_fail(model, (mlff_settings) {.coulomb = (mlff_coulomb) 6}, MLFF_ERROR_ARGUMENT,
                         "coulomb is 6");
     check_settings_fail(model, (mlff_settings) {.dispersion = 1}, MLFF_ERROR_UNSUPPORTED,
-                        "no dispersion term");
+                        "not made for a dispersion term");
     check_settings_fail(model, (mlff_settings) {.dispersion = 2}, MLFF_ERROR_ARGUMENT,
                         "dispersion is 2");
-    check_settings_fail(model, (mlff_settings) {.coulomb_cutoff = 8}, MLFF_ERROR_UNSUPPORTED,
-                        "coulomb_cutoff was set");
-    check_settings_fail(model, (mlff_settings) {.coulomb_alpha = 0.2}, MLFF_ERROR_UNSUPPORTED,
-                        "coulomb_alpha was set");
-    check_settings_fail(model, (mlff_settings) {.ewald_tolerance = 1e-6}, MLFF_ERROR_UNSUPPORTED,
-                        "ewald_tolerance was set");
-    check_settings_fail(model, (mlff_settings) {.dispersion_cutoff = 15}, MLFF_ERROR_UNSUPPORTED,
-                        "dispersion_cutoff was set");
+    check_settings_fail(model, (mlff_settings) {.coulomb_cutoff = 8}, MLFF_ERROR_ARGUMENT,
+                        "no Coulomb energy");
+    check_settings_fail(model, (mlff_settings) {.coulomb_alpha = 0.2}, MLFF_ERROR_ARGUMENT,
+                        "no Coulomb energy");
+    check_settings_fail(model, (mlff_settings) {.ewald_tolerance = 1e-6}, MLFF_ERROR_ARGUMENT,
+                        "no Coulomb energy");
+    check_settings_fail(model, (mlff_settings) {.dispersion_cutoff = 15}, MLFF_ERROR_ARGUMENT,
+                        "this model has no dispersion");
     check_settings_fail(model, (mlff_settings) {.coulomb_cutoff = -1}, MLFF_ERROR_ARGUMENT,
                         "coulomb_cutoff is -1");
     check_settings_fail(model, (mlff_settings) {.coulomb_alpha = NAN}, MLFF_ERROR_ARGUMENT,
@@ -477,10 +531,10 @@ static int no_exchange(void *ctx, mlff_real type, void *array, int width) {
         water_make(&w);                                                                           \
         spoil;                                                                                    \
         mlff_error err;                                                                           \
-        const int n_before = spy.n_evaluated;                                                     \
+        const int n_before = spy.n_forward;                                                     \
         CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, &w.exchange, &w.result, &err), status,     \
                     err, message);                                                                \
-        CHECK(spy.n_evaluated == n_before);                                                       \
+        CHECK(spy.n_forward == n_before);                                                       \
     } while (0)
 
 #define ACCEPTED(change)                                                                          \
@@ -489,9 +543,9 @@ static int no_exchange(void *ctx, mlff_real type, void *array, int width) {
         water_make(&w);                                                                           \
         change;                                                                                   \
         mlff_error err;                                                                           \
-        const int n_before = spy.n_evaluated;                                                     \
+        const int n_before = spy.n_forward;                                                     \
         CHECK_OK(mlff_evaluate(evaluator, &w.graph, &w.exchange, &w.result, &err), err);          \
-        CHECK(spy.n_evaluated == n_before + 1);                                                   \
+        CHECK(spy.n_forward == n_before + 1);                                                   \
     } while (0)
 
 static void test_graph_accepted(mlff_evaluator *evaluator) {
@@ -574,25 +628,35 @@ static void test_evaluate(mlff_evaluator *evaluator) {
                 "graph is NULL");
     CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, NULL, NULL, &err), MLFF_ERROR_ARGUMENT, err,
                 "result is NULL");
+    // the network's energy, and the constants of the elements apart
+    spy.n_forward = spy.n_backward = 0;
     spy.energy = -2.5;
+    spy.force = 0.5;
+    double atom_energy[3];
+    w.result.atom_energy = atom_energy;
+    w.result.strain = w.strain;
     CHECK_OK(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), err);
-    CHECK(w.result.energy == -2.5);
+    const double elements = w.result.component[MLFF_ELEMENTS];
+    CHECK(w.result.component[MLFF_NETWORK] == -2.5 && w.result.energy == -2.5 + elements);
+    CHECK_NEAR(elements, atom_energy[0] + 2.5 + 2*atom_energy[1], 1e-9*fabs(elements));
+    CHECK(w.force[1][2] == 0.5 && w.strain[8] == 0.5 && spy.n_backward == 1);
+    CHECK(w.result.component[MLFF_DISPERSION] == 0 && spy.grad_charge == 0);
+    w.result.force = NULL;
+    w.result.strain = NULL;
+    CHECK_OK(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), err);
+    CHECK(spy.n_forward == 2 && spy.n_backward == 1);
 
-    // a backend that overflows does not go unnoticed; the evaluator stays usable
+    // a network that overflows does not go unnoticed; the evaluator stays usable
     spy.energy = NAN;
     CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), MLFF_ERROR_NUMBER, err,
-                "the energy is not finite");
+                "the energy of atom 0 (O) is ");
     spy.energy = 0;
     spy.force = INFINITY;
+    water_make(&w);
     CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), MLFF_ERROR_NUMBER, err,
-                "the force on atom 1 is not finite");
+                "the force on atom 1 (H) is inf along z");
     spy.force = 0;
     water_make(&w);
-    double atom_energy[3] = {0, 0, NAN};
-    w.result.atom_energy = atom_energy;
-    CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), MLFF_ERROR_NUMBER, err,
-                "the energy of atom 2");
-    atom_energy[2] = 0;
     CHECK_OK(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), err);
 }
 
@@ -616,33 +680,63 @@ static void test_pair_cutoffs(mlff_evaluator *evaluator) {
                 MLFF_ERROR_ARGUMENT, err, "long_range is NULL");
 }
 
-/* A backend with a long-range list is asked, after the graph was checked. */
-static void test_long_range_cutoff(const mlff_model *model) {
-    const mlff_settings settings = {.coulomb = MLFF_COULOMB_DSF, .coulomb_cutoff = 15};
+/* A model with charges and dispersion: its long-range terms are composed with the network. */
+static void test_long_range(void) {
+    const mlff_settings settings = {.coulomb = MLFF_COULOMB_DSF, .coulomb_cutoff = 15,
+                                    .dispersion_cutoff = 12};
+    mlff_model *model = NULL;
     mlff_evaluator *evaluator = NULL;
     mlff_error err;
-    CHECK_OK(mlff_evaluator_new(&far_platform, model, &settings, &evaluator, &err), err);
+    CHECK_OK(mlff_model_load(check_path("MLFF_TEST_DATA", "aimnet2/published-4x4.safetensors"),
+                             &model, &err), err);
+    CHECK_FAILS(mlff_evaluator_new(&near_platform, model, &settings, &evaluator, &err),
+                MLFF_ERROR_UNSUPPORTED, err, "which Near does not have");
+    CHECK_OK(mlff_evaluator_new(&stub_platform, model, &settings, &evaluator, &err), err);
     if (!evaluator)
         return;
     water w;
     water_make(&w);
+    w.graph.n_row = NULL;
+
+    // ranges, after the graph was checked
     double message = 0, long_range = -1;
     CHECK_OK(mlff_evaluator_pair_cutoffs(evaluator, &w.graph, NULL, &message, &long_range, &err),
              err);
-    CHECK(message == 5 && long_range == 15);
+    CHECK(message == mlff_model_get_info(model)->cutoff && long_range == 15);
     w.cell[0][1] = NAN;
     CHECK_FAILS(mlff_evaluator_pair_cutoffs(evaluator, &w.graph, NULL, &message, &long_range, &err),
                 MLFF_ERROR_BOX, err, "the cell's vector a");
-    w.graph.cell = NULL;
-    CHECK_FAILS(mlff_evaluator_pair_cutoffs(evaluator, &w.graph, NULL, &message, &long_range, &err),
-                MLFF_ERROR_UNSUPPORTED, err, "wants a cell");
+    w.cell[0][1] = 0;
     w.graph.n_regions = 0;
     CHECK_FAILS(mlff_evaluator_pair_cutoffs(evaluator, &w.graph, NULL, &message, &long_range, &err),
                 MLFF_ERROR_ARGUMENT, err, "n_regions = 0");
     w.graph.n_local = 7;
     CHECK_FAILS(mlff_evaluator_pair_cutoffs(evaluator, &w.graph, NULL, &message, &long_range, &err),
                 MLFF_ERROR_ARGUMENT, err, "n_local = 7");
+    water_make(&w);
+    w.graph.n_row = NULL;
+
+    // sums, and dE/dq for the network's way back
+    spy.energy = -2.5;
+    spy.charge = 0.25;
+    w.result.charge = w.atom_charge;
+    CHECK_OK(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), err);
+    CHECK(w.result.component[MLFF_COULOMB_FULL] == 2.5);
+    CHECK(w.result.component[MLFF_DISPERSION] == -1);
+    CHECK_NEAR(w.result.component[MLFF_ELEMENTS] - 1, w.result.energy, 1e-9);
+    CHECK(w.force[0][0] == 3 && spy.grad_charge == 10 && w.atom_charge[2] == 0.25);
+    spy.charge = NAN;
+    CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), MLFF_ERROR_NUMBER, err,
+                "the charge of atom 0 (O) is ");
+    spy.charge = 0;
+    w.graph.long_range = (mlff_pairs) {0};
+    CHECK_FAILS(mlff_evaluate(evaluator, &w.graph, NULL, &w.result, &err), MLFF_ERROR_ARGUMENT, err,
+                "no long-range pairs");
+    check_settings_fail(model, (mlff_settings) {.ewald_tolerance = -1}, MLFF_ERROR_ARGUMENT,
+                        "ewald_tolerance is -1");
     mlff_evaluator_free(evaluator);
+    mlff_model_free(model);
+    spy.energy = 0;
 }
 
 /* Models with charges and spin take what the others refuse. */
@@ -650,19 +744,13 @@ static void test_models_with_charges(mlff_model *model) {
     model->info.has_charges = model->info.has_spin = true;
     mlff_evaluator *evaluator = NULL;
     mlff_error err;
-    const mlff_settings settings = {.coulomb = MLFF_COULOMB_DSF, .coulomb_cutoff = 15,
-                                    .coulomb_alpha = 0.2, .dispersion = 1};
-    CHECK_OK(mlff_evaluator_new(&stub_platform, model, &settings, &evaluator, &err), err);
-    CHECK(spy.settings.coulomb == MLFF_COULOMB_DSF && spy.settings.coulomb_cutoff == 15);
+    CHECK_OK(mlff_evaluator_new(&stub_platform, model, NULL, &evaluator, &err), err);
     if (!evaluator)
         return;
     ACCEPTED(w.charge[1] = -1.5; w.multiplicity[0] = 3; w.result.charge = w.atom_charge);
     REFUSED(w.multiplicity[1] = 0.5, MLFF_ERROR_CHARGE, "region 1: its multiplicity is 0.5");
     REFUSED(w.charge[1] = INFINITY, MLFF_ERROR_CHARGE, "region 1: its total charge");
     mlff_evaluator_free(evaluator);
-    test_long_range_cutoff(model);
-    check_settings_fail(model, (mlff_settings) {.ewald_tolerance = -1}, MLFF_ERROR_ARGUMENT,
-                        "ewald_tolerance is -1");
     model->info.has_charges = model->info.has_spin = false;
 }
 
@@ -684,6 +772,7 @@ static void test_evaluator(void) {
     mlff_evaluator_free(evaluator);
     test_models_with_charges(model);
     mlff_model_free(model);
+    test_long_range();
 }
 
 int main(void) {

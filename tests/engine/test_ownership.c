@@ -5,6 +5,7 @@
  *
  * Expected energies: an independent implementation (tests/data/painn, tests/data/aimnet2).
  */
+#include "mlff_platform.h"
 #include "aimnet2_run.h"
 #include "golden.h"
 #include "mlff_cpu.h"
@@ -154,7 +155,7 @@ static void test_every_order(const molecule *m, int platform) {
 static void test_failed_evaluator(const molecule *m, int platform) {
     mlff_model *model = load(m);
     mlff_evaluator *good = open_evaluator(platform, model, NULL), *bad;
-    const mlff_platform nothing = {"Nothing", 0, NULL};
+    const mlff_platform nothing = {"Nothing", 0, NULL, NULL};
     CHECK_FAILS(mlff_evaluator_new(&nothing, model, NULL, &bad, &err), MLFF_ERROR_UNSUPPORTED, err,
                 "not available on Nothing");
     const mlff_settings negative = {.dispersion_cutoff = -1};

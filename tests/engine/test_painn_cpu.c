@@ -201,15 +201,14 @@ static void compare_golden(const char *path, errors worst[4]) {
     const mlff_graph graph = graph_of(&s, mlff_model_get_info(model)->cutoff);
     CHECK(list.n_pairs == g.n_edges);
 
-    void *state = NULL;
+    mlff_evaluator *evaluator = NULL;
     const cpu_kernels *kernels[4];
-    const mlff_settings settings = {0};
-    CHECK_OK(cpu_painn_backend.create(model, &settings, &state, &err), err);
+    CHECK_OK(mlff_evaluator_new(mlff_cpu_platform(), model, NULL, &evaluator, &err), err);
     for (int k = 0; k < cpu_kernels_available(kernels); k++) {
         static outcome found;
         mlff_result result = result_into(&found);
-        ((cpu_painn *) state)->kernels = kernels[k];
-        CHECK_OK(cpu_painn_backend.evaluate(state, &graph, NULL, &result, &err), err);
+        ((cpu_painn *) mlff_evaluator_network(evaluator))->kernels = kernels[k];
+        CHECK_OK(mlff_evaluate(evaluator, &graph, NULL, &result, &err), err);
         keep(&result, &found);
         double network = 0, atom = 0;
         const double constants = found.component[MLFF_ELEMENTS];
@@ -221,7 +220,7 @@ static void compare_golden(const char *path, errors worst[4]) {
         CHECK_NEAR(0, atom, atom_tolerance);
         worse(&worst[k], compare(g.n_atoms, &found, network, &g.force[0][0], g.strain));
     }
-    cpu_painn_backend.destroy(state);
+    mlff_evaluator_free(evaluator);
     mlff_model_free(model);
     golden_free(&g);
 }
@@ -396,12 +395,13 @@ static void test_threads_of_every_instruction_set(void) {
         for (int t = 0; t < 2; t++) {
             outcome *out = t ? &found : &want;
             mlff_result result = result_into(out);
-            void *state = NULL;
-            CHECK_OK(cpu_painn_backend.create(model, &settings[t], &state, &err), err);
-            ((cpu_painn *) state)->kernels = kernels[k];
-            CHECK_OK(cpu_painn_backend.evaluate(state, &graph, NULL, &result, &err), err);
+            mlff_evaluator *evaluator = NULL;
+            CHECK_OK(mlff_evaluator_new(mlff_cpu_platform(), model, &settings[t], &evaluator, &err),
+                     err);
+            ((cpu_painn *) mlff_evaluator_network(evaluator))->kernels = kernels[k];
+            CHECK_OK(mlff_evaluate(evaluator, &graph, NULL, &result, &err), err);
             keep(&result, out);
-            cpu_painn_backend.destroy(state);
+            mlff_evaluator_free(evaluator);
         }
         CHECK(same_bits(&want, &found));
     }

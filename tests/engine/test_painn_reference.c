@@ -206,24 +206,22 @@ static void compare_trace(const char *golden_path, const char *trace_path, const
     const mlff_painn *painn = mlff_model_description(run.model);
     file.n_features = painn->n_features;
 
-    void *state = NULL;
-    CHECK_OK(ref_painn_backend.create(run.model, NULL, &state, &run.err), run.err);
+    void *state = mlff_evaluator_network(run.evaluator);
     ref_painn_set_trace(state, compare_stage, &file);
     CHECK_OK(ref_neighbors_build(g.n_atoms, (const double (*)[3])g.position, NULL, cell_of(&g),
                                  run.cutoff, &run.list, &run.err), run.err);
     const mlff_graph graph = {.n_local = g.n_atoms, .n_all = g.n_atoms, .species = g.species,
                               .message = ref_pair_list_view(&run.list), .n_regions = 1};
     mlff_result result = {0};
-    CHECK_OK(ref_painn_backend.evaluate(state, &graph, NULL, &result, &run.err), run.err);
+    CHECK_OK(mlff_evaluate(run.evaluator, &graph, NULL, &result, &run.err), run.err);
     CHECK(file.n_stages == 4*painn->n_layers && file.tensors.n_tensors == file.n_stages);
     CHECK_NEAR(0, file.worst, tolerance);
     printf("%s: %d tensors, worst %.2g\n", strrchr(trace_path, '/') + 1, file.n_stages, file.worst);
 
     /* nobody is asked any longer */
     ref_painn_set_trace(state, NULL, NULL);
-    CHECK_OK(ref_painn_backend.evaluate(state, &graph, NULL, &result, &run.err), run.err);
+    CHECK_OK(mlff_evaluate(run.evaluator, &graph, NULL, &result, &run.err), run.err);
     CHECK(file.n_stages == 4*painn->n_layers);
-    ref_painn_backend.destroy(state);
     mlff_safetensors_free(&file.tensors);
     free(bytes);
     reference_close(&run);

@@ -13,6 +13,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include "mlff_cpu.h"
+#include "mlff_platform.h"
 #include "mlff_reference.h"
 #include "random_numbers.h"
 

@@ -21,27 +21,21 @@ static void destroy(void *state) {
     if (!p)
         return;
     cpu_aimnet2_weights_free(&p->weights);
-    cpu_longrange_free(&p->longrange);
     cpu_buffer_free(&p->scratch);
     cpu_buffer_free(&p->rows);
     free(p);
 }
 
-static mlff_status create(const mlff_model *model, const mlff_settings *settings, void **state,
+static mlff_status create(const mlff_model *model, const mlff_parallel *parallel, void **state,
                           mlff_error *err) {
-    static const mlff_settings defaults;
     *state = NULL;
-    const mlff_aimnet2 *description = mlff_model_description(model);
-    MLFF_TRY(mlff_longrange_check(&description->longrange, settings, err));
     cpu_aimnet2 *p = calloc(1, sizeof *p);
     if (!p)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for AIMNet2's state");
-    p->model = description;
-    p->settings = settings ? *settings : defaults;
+    p->model = mlff_model_description(model);
+    p->parallel = parallel;
     p->kernels = cpu_kernels_best();
-    mlff_status status = cpu_aimnet2_weights_new(description, p->kernels, &p->weights, err);
-    if (status == MLFF_OK)
-        status = cpu_longrange_new(&p->longrange, &description->longrange, p->kernels, err);
+    const mlff_status status = cpu_aimnet2_weights_new(p->model, p->kernels, &p->weights, err);
     if (status != MLFF_OK) {
         destroy(p);
         return status;
@@ -63,7 +57,7 @@ static void carve_pass(cpu_aimnet2 *p, cpu_carver *c, int t, const run *r) {
     k->v_q = t > 0 ? cpu_carve(c, n * 3 * Q * v->n_mixes, real) : NULL;
     for (int l = 0; l < p->weights.pass[t].n_linear; l++) {
         const bool linear = l == p->weights.pass[t].n_linear - 1 && p->weights.pass[t].last_linear;
-        k->slope[l] = r->want_force && !linear ? cpu_carve(c, n * p->weights.n_hidden, real) : NULL;
+        k->slope[l] = r->task->want_force && !linear ? cpu_carve(c, n * p->weights.n_hidden, real) : NULL;
     }
     if (t < LAST) {
         k->w = cpu_carve(c, n * Q, real);
@@ -95,12 +89,9 @@ static size_t carve(cpu_aimnet2 *p, char *base, const run *r, size_t n_pairs, si
     for (int k = 0; k < 2; k++)
         p->y[k] = cpu_carve(&c, n * hidden, real);
     for (int k = 0; k < p->weights.head.n_linear; k++)
-        p->head_slope[k] = r->want_force ? cpu_carve(&c, n * hidden, real) : NULL;
-    p->atom_energy = cpu_carve(&c, n, sizeof(double));
-    p->charge = cpu_carve(&c, n, sizeof(double));
-    p->grad_charge = cpu_carve(&c, n, sizeof(double));
+        p->head_slope[k] = r->task->want_force ? cpu_carve(&c, n * hidden, real) : NULL;
     p->sums = cpu_carve(&c, (size_t) r->graph->n_regions * 2 * v->n_charges, sizeof(double));
-    if (r->want_force)
+    if (r->task->want_force)
         carve_reverse(p, &c, n);
     p->thread_floats = cpu_conv_scratch(v);
     p->thread_scratch = cpu_carve(&c, n_threads * p->thread_floats, real);
@@ -112,8 +103,8 @@ static size_t carve(cpu_aimnet2 *p, char *base, const run *r, size_t n_pairs, si
 /* ------------------------------------------------------------------------- work for threads -- */
 
 /* The next piece of n rows of pair work; false when nothing is left. */
-static bool next_rows(cpu_member *member, int n, int *row0, int *row1) {
-    *row0 = PAIR_CHUNK * cpu_team_take(member);
+static bool next_rows(mlff_member *member, int n, int *row0, int *row1) {
+    *row0 = PAIR_CHUNK * mlff_team_take(member);
     *row1 = *row0 + PAIR_CHUNK < n ? *row0 + PAIR_CHUNK : n;
     return *row0 < n;
 }
@@ -124,13 +115,13 @@ static bool next_rows(cpu_member *member, int n, int *row0, int *row1) {
         for (int i = row0_; i < row1_; i++)
 
 /* Give rows 0 ... n-1 of dense work to the team. */
-static bool next_span(const run *r, cpu_member *member, int n, span *s) {
+static bool next_span(const run *r, mlff_member *member, int n, span *s) {
     if (!r->split_rows) {
         const bool first = s->row1 < 0;
         *s = (span) {r, member, 0, n, member->thread, member->team->n_threads};
         return first;
     }
-    const int row0 = r->chunk * cpu_team_take(member);
+    const int row0 = r->chunk * mlff_team_take(member);
     *s = (span) {r, member, row0, row0 + r->chunk < n ? row0 + r->chunk : n, 0, 1};
     return row0 < n;
 }
@@ -160,7 +151,7 @@ static cpu_conv conv_of(const cpu_aimnet2 *p, int t) {
     return v;
 }
 
-static float *scratch_of(const cpu_aimnet2 *p, const cpu_member *member) {
+static float *scratch_of(const cpu_aimnet2 *p, const mlff_member *member) {
     return p->thread_scratch + member->thread * p->thread_floats;
 }
 
@@ -175,13 +166,13 @@ static const float *gauss_of(const cpu_aimnet2 *p, int i) {
 /* One thread works on what the others wait for. */
 #define ONE_THREAD(call)                                                                          \
     do {                                                                                          \
-        if (member->thread == 0) {                                                                \
+        if (member->thread == 0 && !mlff_team_failed(member)) {                                   \
             mlff_error err_;                                                                      \
             const mlff_status status_ = (call);                                                   \
             if (status_ != MLFF_OK)                                                               \
-                cpu_team_fail(member, status_, &err_);                                            \
+                mlff_team_fail(member, status_, &err_);                                            \
         }                                                                                         \
-        cpu_team_barrier(member);                                                                 \
+        mlff_team_barrier(member);                                                                 \
     } while (0)
 
 /* -------------------------------------------------------------------------------- forward -- */
@@ -215,7 +206,7 @@ static mlff_status exchange_gradient(const run *r, int t, mlff_error *err) {
 }
 
 /* Pairs, and a of pass 0: the row of the element, in ghosts as well. */
-static void prepare(const run *r, cpu_member *member) {
+static void embed_rows(const run *r, mlff_member *member) {
     const cpu_aimnet2 *p = r->p;
     const size_t n_a = (size_t) p->weights.n_a;
     FOR_ROWS(i, r->graph->n_all) {
@@ -226,7 +217,7 @@ static void prepare(const run *r, cpu_member *member) {
     }
     if (member->thread == 0)
         cpu_aimnet2_pairs_ghosts(p, r->graph, r->n_rows[0]);
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
 /* Behind pass t: a_new = a + increment, q~ and w from the output y. */
@@ -260,23 +251,33 @@ static void head_rows(const run *r, const float *h, int row0, int row1) {
         double sum = w->head_bias;
         for (int f = 0; f < w->head_width; f++)
             sum += (double) w->head_last[f] * h[(size_t) i * w->n_hidden + f];
-        r->p->atom_energy[i] = sum;
+        r->task->atom_energy[i] = sum;
     }
 }
 
-static void convolve(const run *r, cpu_member *member, int t) {
+static void convolve(const run *r, mlff_member *member, int t) {
     const cpu_aimnet2 *p = r->p;
     const cpu_conv v = conv_of(p, t);
     FOR_ROWS(i, r->n_rows[t])
         p->kernels->aimnet2_conv(&v, i, n_pairs_of(p, i), p->pairs + p->incident[i],
                                  gauss_of(p, i), scratch_of(p, member));
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
-static void forward(const run *r, cpu_member *member) {
+/* Charges of the atoms: the sum of the channels after the last update. */
+static void add_channels(const run *r) {
+    const size_t Q = (size_t) r->p->model->n_charges;
+    const float *q = r->p->kept[LAST].q;
+    for (size_t i = 0; i < (size_t) r->graph->n_all; i++)
+        r->task->charge[i] = Q == 2 ? (double) q[2 * i] + q[2 * i + 1] : q[i];
+}
+
+static void forward_passes(const run *r, mlff_member *member) {
     cpu_aimnet2 *p = r->p;
     const size_t width = (size_t) p->weights.n_hidden;
     for (int t = 0; t <= LAST; t++) {
+        if (t == LAST && member->thread == 0)
+            add_channels(r);
         convolve(r, member, t);
         FOR_SPANS(r->n_rows[t]) {
             int row0, row1;
@@ -293,7 +294,7 @@ static void forward(const run *r, cpu_member *member) {
         }
         if (t < LAST && member->thread == 0)
             clear_state(r, t);
-        cpu_team_barrier(member);
+        mlff_team_barrier(member);
         if (t == LAST)
             break;
         ONE_THREAD(cpu_aimnet2_charge_forward(r, t, &err_));
@@ -302,31 +303,18 @@ static void forward(const run *r, cpu_member *member) {
     }
 }
 
-/* ----------------------------------------------------------------------------- long range -- */
-
-/* Energies at the network's charges; forces at fixed charges, and what the charges pass on. */
-static void long_range(const run *r, cpu_member *member) {
-    cpu_aimnet2 *p = r->p;
-    const size_t Q = (size_t) p->model->n_charges, n = (size_t) r->graph->n_all;
-    const float *q = p->kept[LAST].q;
-    for (size_t i = 0; i < n && member->thread == 0; i++)
-        p->charge[i] = Q == 2 ? (double) q[2 * i] + q[2 * i + 1] : q[i];
-    cpu_team_barrier(member);
-    cpu_longrange_run(&p->longrange, member, r->graph, r->exchange, p->charge, p->grad_charge,
-                      r->result);
-}
-
 /* -------------------------------------------------------------------------------- reverse -- */
 
 /* Start: the long-range terms' gradient acts on every channel's charge. */
 static void clear_gradients(const run *r, int i) {
     const cpu_aimnet2 *p = r->p;
     const size_t n_a = (size_t) p->weights.n_a, Q = (size_t) p->model->n_charges;
+    const double *grad_charge = r->task->grad_charge;
     memset(p->grad_a + i * n_a, 0, n_a * sizeof(float));
     for (size_t c = 0; c < Q; c++)
-        p->grad_q[i * Q + c] = (float) p->grad_charge[i];
+        p->grad_q[i * Q + c] = grad_charge ? (float) grad_charge[i] : 0;
     memset(p->force + 3 * i, 0, 3 * sizeof(double));
-    if (r->result->strain)
+    if (r->task->want_strain)
         memset(p->strain + 9 * i, 0, 9 * sizeof(double));
 }
 
@@ -364,7 +352,7 @@ static void output_rows_reverse(const run *r, int t, float *y, int row0, int row
 
 static void meet(const span *s) {
     if (s->n_parts > 1)
-        cpu_team_barrier(s->member);
+        mlff_team_barrier(s->member);
 }
 
 /* From the energy to grad_x of the last pass. */
@@ -413,24 +401,24 @@ static void reverse_mix(const run *r, const cpu_conv *v, int t, int i, float *sc
         v->grad_q[i * Q + c] += grad_q[c];
 }
 
-static void convolve_reverse(const run *r, cpu_member *member, int t) {
+static void convolve_reverse(const run *r, mlff_member *member, int t) {
     const cpu_aimnet2 *p = r->p;
     const cpu_conv v = conv_of(p, t);
     FOR_ROWS(i, r->graph->n_all)
         reverse_mix(r, &v, t, i, scratch_of(p, member));
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
     FOR_ROWS(i, r->graph->n_all)
         p->kernels->aimnet2_reverse(&v, i, n_pairs_of(p, i), p->pairs + p->incident[i],
                                     gauss_of(p, i), p->force + 3 * i,
-                                    r->result->strain ? p->strain + 9 * i : NULL);
-    cpu_team_barrier(member);
+                                    r->task->want_strain ? p->strain + 9 * i : NULL);
+    mlff_team_barrier(member);
 }
 
-static void reverse(const run *r, cpu_member *member) {
+static void reverse_passes(const run *r, mlff_member *member) {
     cpu_aimnet2 *p = r->p;
     FOR_ROWS(i, r->graph->n_all)
         clear_gradients(r, i);
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
     for (int t = LAST; t >= 0; t--) {
         if (t < LAST) {
             if (r->exchange->forward)
@@ -443,85 +431,12 @@ static void reverse(const run *r, cpu_member *member) {
             else
                 pass_reverse(&s, t);
         }
-        cpu_team_barrier(member);
+        mlff_team_barrier(member);
         convolve_reverse(r, member, t);
     }
 }
 
 /* --------------------------------------------------------------------------------- driver -- */
-
-static void evaluate_thread(void *arg, cpu_member *member) {
-    const run *r = arg;
-    prepare(r, member);
-    forward(r, member);
-    long_range(r, member);
-    if (r->want_force)
-        reverse(r, member);
-}
-
-/* Energies of the network: its sum, and the constants of the elements apart. */
-static mlff_status report_network(const run *r, mlff_error *err) {
-    const cpu_aimnet2 *p = r->p;
-    const mlff_graph *graph = r->graph;
-    mlff_result *result = r->result;
-    double network = 0, elements = 0;
-    for (int i = 0; i < graph->n_local; i++) {
-        const double energy = p->atom_energy[i], charge = p->charge[i];
-        const double constant = p->weights.element[graph->species[i]];
-        if (!isfinite(energy) || !isfinite(charge))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the %s of atom %d (%s) is %g: its "
-                             "neighborhood is far from what the model was trained on",
-                             isfinite(charge) ? "energy" : "charge", i,
-                             mlff_element_symbol(graph->species[i]),
-                             isfinite(charge) ? energy : charge);
-        network += energy;
-        elements += constant;
-        if (result->atom_energy)
-            result->atom_energy[i] = energy + constant;
-    }
-    result->component[MLFF_NETWORK] = network;
-    result->component[MLFF_ELEMENTS] = elements;
-    const int n_known = r->exchange->forward ? graph->n_all : r->n_rows[LAST - 1];
-    for (int i = 0; result->charge && i < graph->n_all; i++)
-        result->charge[i] = i < n_known ? p->charge[i] : NAN;
-    result->energy = 0;
-    for (int k = 0; k < MLFF_N_COMPONENTS; k++)
-        result->energy += result->component[k];
-    return MLFF_OK;
-}
-
-static mlff_status add_force(const run *r, mlff_error *err) {
-    const mlff_graph *graph = r->graph;
-    mlff_result *result = r->result;
-    for (int i = 0; i < graph->n_all; i++)
-        for (int b = 0; b < 3; b++) {
-            const double force = r->p->force[3 * i + b];
-            if (!isfinite(force))
-                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along "
-                                 "%c: its neighborhood is far from what the model was trained on",
-                                 i, mlff_element_symbol(graph->species[i]), force, "xyz"[b]);
-            result->force[i][b] += force;
-        }
-    for (int i = 0; result->strain && i < graph->n_all; i++)
-        for (int b = 0; b < 9; b++)
-            result->strain[b] += r->p->strain[9 * i + b];
-    return MLFF_OK;
-}
-
-/* Ghosts of the long-range list need charges: computed here, or exchanged. */
-static mlff_status check_long_range(const run *r, mlff_error *err) {
-    const mlff_pairs *pairs = &r->graph->long_range;
-    const int n_known = r->n_rows[LAST - 1];
-    if (!pairs->first || n_known == r->graph->n_all || r->exchange->forward)
-        return MLFF_OK;
-    for (int e = 0; e < pairs->first[r->graph->n_local]; e++)
-        if (pairs->neighbor[e] >= n_known)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the long-range pairs read the charge of "
-                             "ghost %d, but only the first %d rows are computed in pass %d: "
-                             "enlarge n_row or give exchange callbacks", pairs->neighbor[e],
-                             n_known, LAST - 1);
-    return MLFF_OK;
-}
 
 /* Few rows: all threads share the outputs of each layer, so that each reads its part of the
    weights; many rows: pieces of equal size, as many as threads or a multiple. */
@@ -533,17 +448,17 @@ static void divide(run *r, int n_threads) {
     r->chunk = n > 0 ? (n + pieces - 1) / pieces : 1;
 }
 
-static mlff_status set_up(run *r, mlff_error *err) {
-    cpu_aimnet2 *p = r->p;
-    const mlff_graph *graph = r->graph;
+static mlff_status prepare(void *state, const mlff_task *task, int *n_charged, mlff_error *err) {
+    cpu_aimnet2 *p = state;
+    run *r = &p->run;
+    const mlff_graph *graph = task->graph;
     const size_t n = (size_t) graph->n_all;
+    *r = (run) {.p = p, .task = task, .graph = graph, .exchange = task->exchange};
     for (int t = 0; t < MLFF_AIMNET2_PASSES; t++)
         r->n_rows[t] = graph->n_row && t < LAST ? graph->n_row[t] : graph->n_local;
+    *n_charged = task->exchange->forward ? graph->n_all : r->n_rows[LAST - 1];
     MLFF_TRY(mlff_aimnet2_check_graph(p->model, graph, err));
-    MLFF_TRY(check_long_range(r, err));
-    MLFF_TRY(cpu_longrange_prepare(&p->longrange, &p->settings, graph, r->exchange, err));
-    const int n_threads = p->settings.parallel && p->settings.parallel->n_threads > 1
-                              ? p->settings.parallel->n_threads : 1;
+    const int n_threads = p->parallel && p->parallel->n_threads > 1 ? p->parallel->n_threads : 1;
     divide(r, n_threads);
     MLFF_TRY(cpu_buffer_reserve(&p->rows, 2 * (n + 1) * sizeof(int), err));
     p->incident = p->rows.data;
@@ -555,32 +470,32 @@ static mlff_status set_up(run *r, mlff_error *err) {
     return MLFF_OK;
 }
 
-static mlff_status evaluate(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
-                            mlff_result *result, mlff_error *err) {
-    static const mlff_exchange alone;
-    cpu_aimnet2 *p = state;
-    run r = {.p = p, .graph = graph, .exchange = exchange ? exchange : &alone, .result = result,
-             .want_force = result->force != NULL};
-    MLFF_TRY(set_up(&r, err));
-    memset(result->component, 0, sizeof result->component);
-    if (result->strain)
-        memset(result->strain, 0, 9 * sizeof(double));
-    MLFF_TRY(cpu_team_run(p->settings.parallel, evaluate_thread, &r, err));
-    cpu_longrange_report(&p->longrange, graph, result);
-    MLFF_TRY(report_network(&r, err));
-    return r.want_force ? add_force(&r, err) : MLFF_OK;
+static void forward(void *state, mlff_member *member) {
+    const run *r = &((const cpu_aimnet2 *) state)->run;
+    embed_rows(r, member);
+    forward_passes(r, member);
 }
 
-static mlff_status pair_cutoff(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
-                               double *range, mlff_error *err) {
-    cpu_aimnet2 *p = state;
-    return cpu_longrange_pair_cutoff(&p->longrange, &p->settings, graph, exchange, range, err);
+static void backward(void *state, mlff_member *member) {
+    reverse_passes(&((const cpu_aimnet2 *) state)->run, member);
 }
 
-const mlff_backend cpu_aimnet2_backend = {
+static void add_force(void *state, double (*force)[3], double *strain) {
+    const cpu_aimnet2 *p = state;
+    for (int i = 0; i < p->run.graph->n_all; i++) {
+        for (int b = 0; b < 3; b++)
+            force[i][b] += p->force[3 * i + b];
+        for (int b = 0; strain && b < 9; b++)
+            strain[b] += p->strain[9 * i + b];
+    }
+}
+
+const mlff_network_type cpu_aimnet2_network = {
     .architecture = "aimnet2",
     .create = create,
-    .evaluate = evaluate,
     .destroy = destroy,
-    .pair_cutoff = pair_cutoff,
+    .prepare = prepare,
+    .forward = forward,
+    .backward = backward,
+    .add_force = add_force,
 };

@@ -11,12 +11,12 @@
 
 #include "../ops/cpu_dense.h"
 #include "../ops/cpu_kernels.h"
-#include "../longrange/cpu_longrange.h"
 #include "../ops/cpu_memory.h"
-#include "../ops/cpu_team.h"
+#include "mlff_team.h"
 #include "mlff_aimnet2.h"
+#include "mlff_platform.h"
 
-extern const mlff_backend cpu_aimnet2_backend;
+extern const mlff_network_type cpu_aimnet2_network;
 
 enum { CPU_AIMNET2_LAST = MLFF_AIMNET2_PASSES - 1 };
 
@@ -36,7 +36,6 @@ typedef struct cpu_aimnet2_weights {
     int n_input;                    /* padded row length of the widest input of a pass */
     int n_hidden;                   /* padded row length of the widest output of a linear map */
     float *afv;                     /* [n_z][G][A] */
-    double *element;                /* [n_z] eV */
     float *constants;               /* conv's shifts, agh, agh_q, agh_qt */
     cpu_aimnet2_mlp pass[MLFF_AIMNET2_PASSES];  /* passes 0, 1 give [a (G A) | p (Q) | w (Q)] */
     cpu_aimnet2_mlp head;           /* all but its last linear map */
@@ -61,20 +60,29 @@ typedef struct cpu_aimnet2_kept {
     double *D, *F;                  /* [n_regions][Q] e missing; sum of f */
 } cpu_aimnet2_kept;
 
+/* One evaluation as all threads see it. */
+typedef struct cpu_aimnet2_run {
+    struct cpu_aimnet2 *p;
+    const mlff_task *task;
+    const mlff_graph *graph;        /* the task's */
+    const mlff_exchange *exchange;  /* the task's: never NULL; its members may be */
+    bool split_rows;                /* threads take chunks of rows; else shares of the outputs */
+    int n_rows[MLFF_AIMNET2_PASSES];
+    int chunk;                      /* rows of one piece of dense work */
+} cpu_aimnet2_run;
+
 typedef struct cpu_aimnet2 {
     const mlff_aimnet2 *model;      /* borrowed */
-    mlff_settings settings;
+    const mlff_parallel *parallel;  /* borrowed, may be NULL */
     const cpu_kernels *kernels;
     cpu_aimnet2_weights weights;
-    cpu_longrange longrange;
+    cpu_aimnet2_run run;            /* the evaluation in progress */
 
     cpu_buffer scratch, rows;       /* one block each, carved for n_all rows and n_edges pairs */
     cpu_aimnet2_kept kept[MLFF_AIMNET2_PASSES];
     float *x;                       /* [n][n_input] input of a pass, then its gradient */
     float *y[2];                    /* [n][n_hidden] */
     float *head_slope[MLFF_AIMNET2_MAX_LINEAR];
-    double *atom_energy;            /* [n] eV, network part */
-    double *charge, *grad_charge;   /* [n] e; eV/e of the long-range terms */
     double *sums;                   /* [n_regions][2][Q] */
     float *grad_a, *grad_q;         /* [n][G][A], [n][Q] */
     float *grad_o, *grad_oq;        /* see cpu_conv */
@@ -87,25 +95,13 @@ typedef struct cpu_aimnet2 {
     float *gauss;                   /* [n_edges][2][n_lanes] */
 } cpu_aimnet2;
 
-/* One evaluation as all threads see it. */
-typedef struct cpu_aimnet2_run {
-    cpu_aimnet2 *p;
-    const mlff_graph *graph;
-    const mlff_exchange *exchange;  /* never NULL; its members may be */
-    mlff_result *result;
-    bool want_force;
-    bool split_rows;                /* threads take chunks of rows; else shares of the outputs */
-    int n_rows[MLFF_AIMNET2_PASSES];
-    int chunk;                      /* rows of one piece of dense work */
-} cpu_aimnet2_run;
-
 /*
  * A piece of dense work: rows row0 ... row1-1, share part of n_parts of the outputs of each stage.
  * With more than one part all threads work on the same rows and meet after each stage.
  */
 typedef struct cpu_aimnet2_span {
     const cpu_aimnet2_run *run;
-    cpu_member *member;
+    mlff_member *member;
     int row0, row1, part, n_parts;
 } cpu_aimnet2_span;
 

@@ -3,6 +3,7 @@
  * treatment of ghosts: platforms/reference/aimnet2/ref_aimnet2_charge.c.
  */
 #include "cpu_aimnet2.h"
+#include "mlff_exchange.h"
 
 #include <string.h>
 
@@ -17,14 +18,6 @@ static double channel_total(const mlff_graph *graph, size_t m, size_t c, size_t 
         return charge;
     const double unpaired = graph->multiplicity ? graph->multiplicity[m] - 1 : 0;
     return c == 0 ? 0.5 * (charge + unpaired) : 0.5 * (charge - unpaired);
-}
-
-static mlff_status sum_ranks(const mlff_exchange *exchange, double *values, size_t n,
-                             mlff_error *err) {
-    const int answer = exchange->sum ? exchange->sum(exchange->ctx, values, (int) n) : 0;
-    return answer == 0 ? MLFF_OK :
-        mlff_fail(err, MLFF_ERROR_ARGUMENT, "the sum of the charges over all ranks answered %d and "
-                  "so stopped the evaluation", answer);
 }
 
 mlff_status cpu_aimnet2_charge_forward(const cpu_aimnet2_run *run, int t, mlff_error *err) {
@@ -42,7 +35,7 @@ mlff_status cpu_aimnet2_charge_forward(const cpu_aimnet2_run *run, int t, mlff_e
             sums[at] += q[i * Q + c];
             sums[n + at] += w * w;
         }
-    MLFF_TRY(sum_ranks(run->exchange, sums, 2 * n, err));
+    MLFF_TRY(mlff_exchange_sum(run->exchange, sums, 2 * n, err));
     for (size_t m = 0; m < n; m++) {
         kept->D[m] = channel_total(graph, m / Q, m % Q, Q) - sums[m];
         kept->F[m] = sums[n + m] + p->model->charge_epsilon;
@@ -69,7 +62,7 @@ mlff_status cpu_aimnet2_charge_reverse(const cpu_aimnet2_run *run, int t, float 
             const double w = kept->w[i * Q + c];
             sums[region_of(graph, i) * Q + c] += p->grad_q[i * Q + c] * w * w;
         }
-    MLFF_TRY(sum_ranks(run->exchange, sums, n, err));
+    MLFF_TRY(mlff_exchange_sum(run->exchange, sums, n, err));
     for (size_t i = 0; i < (size_t) run->n_rows[t]; i++)
         for (size_t c = 0; c < Q; c++) {
             const size_t at = region_of(graph, i) * Q + c;

@@ -18,7 +18,7 @@ static void dense(const cpu_aimnet2_span *s, const cpu_dense *layer, int panel0,
                               panel0 + share(n_panels, s->part, s->n_parts),
                               panel0 + share(n_panels, s->part + 1, s->n_parts));
     if (s->n_parts > 1)
-        cpu_team_barrier(s->member);
+        mlff_team_barrier(s->member);
 }
 
 /* The first linear map, the known inputs from the table. */

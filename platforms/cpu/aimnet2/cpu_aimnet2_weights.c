@@ -204,10 +204,6 @@ static mlff_status make_elements(const mlff_aimnet2 *m, cpu_aimnet2_weights *out
     mlff_status status = MLFF_OK;
     out->afv = floats((size_t) m->n_z * out->n_a, err, &status);
     MLFF_TRY(status);
-    out->element = malloc((size_t) m->n_z * sizeof *out->element);
-    if (!out->element)
-        return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for %d elements", m->n_z);
-    mlff_tensor_to_double(m->atomic_shift, out->element);
     for (int z = 0; z < m->n_z; z++)
         for (int c = 0; c < A; c++)
             for (int g = 0; g < G; g++)
@@ -273,7 +269,6 @@ void cpu_aimnet2_weights_free(cpu_aimnet2_weights *w) {
         free_mlp(&w->pass[t]);
     free_mlp(&w->head);
     free(w->afv);
-    free(w->element);
     free(w->constants);
     free(w->head_last);
     *w = (cpu_aimnet2_weights) {0};

@@ -8,23 +8,30 @@ enum { CHUNK = 4 };  /* rows of one piece of work */
 
 /* --------------------------------------------------------------------------- host's side -- */
 
-mlff_status cpu_longrange_new(cpu_longrange *work, const mlff_longrange_model *model,
-                              const cpu_kernels *kernels, mlff_error *err) {
-    work->model = model;
-    work->kernels = kernels;
-    return model->dispersion ? cpu_dispersion_new(work, err) : MLFF_OK;
+static void destroy(void *state) {
+    cpu_longrange *w = state;
+    if (!w)
+        return;
+    host_reciprocal_free(&w->reciprocal_work);
+    mlff_ewald_list_free(&w->ewald);
+    cpu_buffer_free(&w->block);
+    free(w->cnref);
+    free(w);
 }
 
-void cpu_longrange_free(cpu_longrange *work) {
-    host_reciprocal_free(&work->reciprocal_work);
-    mlff_ewald_list_free(&work->ewald);
-    cpu_buffer_free(&work->block);
-    free(work->cnref);
-    *work = (cpu_longrange) {0};
-}
-
-static bool is_ewald(const mlff_longrange *lr) {
-    return lr->coulomb == MLFF_COULOMB_EWALD || lr->coulomb == MLFF_COULOMB_PME;
+static mlff_status create(const mlff_longrange_model *model, void **state, mlff_error *err) {
+    cpu_longrange *w = calloc(1, sizeof *w);
+    if (!w)
+        return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for long-range terms");
+    w->model = model;
+    w->kernels = cpu_kernels_best();
+    const mlff_status status = model->dispersion ? cpu_dispersion_new(w, err) : MLFF_OK;
+    if (status != MLFF_OK) {
+        destroy(w);
+        return status;
+    }
+    *state = w;
+    return MLFF_OK;
 }
 
 static size_t carve(cpu_longrange *w, char *base, size_t n, size_t n_table) {
@@ -34,6 +41,8 @@ static size_t carve(cpu_longrange *w, char *base, size_t n, size_t n_table) {
     w->row = cpu_carve(&c, n, sizeof *w->row);
     w->coulomb_short = cpu_carve(&c, n, sizeof(double));
     w->q = cpu_carve(&c, n, real);
+    if (mlff_longrange_is_ewald(&w->lr))
+        w->reciprocal_force = cpu_carve(&c, n, sizeof *w->reciprocal_force);
     if (!w->lr.dispersion)
         return c.used;
     w->cn = cpu_carve(&c, n, real);
@@ -61,46 +70,27 @@ static size_t count_kinds(const mlff_graph *graph) {
     return n;
 }
 
-mlff_status cpu_longrange_pair_cutoff(cpu_longrange *w, const mlff_settings *settings,
-                                      const mlff_graph *graph, const mlff_exchange *exchange,
-                                      double *range, mlff_error *err) {
-    mlff_longrange lr;
+static mlff_status pair_cutoff(void *state, const mlff_longrange *lr, const mlff_graph *graph,
+                               const mlff_exchange *exchange, double *range, mlff_error *err) {
+    cpu_longrange *w = state;
     double real_space = 0;
-    MLFF_TRY(mlff_longrange_resolve(w->model, settings, graph->cell != NULL, &lr, err));
-    if (is_ewald(&lr))
-        MLFF_TRY(mlff_ewald_list_choose(&w->ewald, lr.ewald_tolerance, graph, exchange, &real_space,
+    if (mlff_longrange_is_ewald(lr))
+        MLFF_TRY(mlff_ewald_list_choose(&w->ewald, lr->ewald_tolerance, graph, exchange, &real_space,
                                         err));
-    *range = fmax(mlff_longrange_range(&lr), real_space);
+    *range = fmax(mlff_longrange_range(lr), real_space);
     return MLFF_OK;
 }
 
-/* What the chosen terms need of the graph and the host. */
-static mlff_status check_input(const cpu_longrange *w, const mlff_graph *graph,
-                               const mlff_exchange *exchange, mlff_error *err) {
-    const mlff_longrange *lr = &w->lr;
-    if ((mlff_longrange_range(lr) > 0 || is_ewald(lr)) && !graph->long_range.first &&
-        graph->n_all > 0)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph has no long-range pairs, but the "
-                         "Coulomb method %s%s needs them: mlff_evaluator_pair_cutoffs() says which",
-                         mlff_coulomb_name(lr->coulomb), lr->dispersion ? " with dispersion" : "");
-    if (is_ewald(lr) && !graph->position)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
-                         "position", mlff_coulomb_name(lr->coulomb));
-    if (graph->n_all > graph->n_local && lr->dispersion && !exchange->forward)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "dispersion with ghost atoms needs the exchange "
-                         "callbacks forward and reverse: coordination numbers pass between owners");
-    return MLFF_OK;
-}
-
-mlff_status cpu_longrange_prepare(cpu_longrange *w, const mlff_settings *settings,
-                                  const mlff_graph *graph, const mlff_exchange *exchange,
-                                  mlff_error *err) {
+static mlff_status prepare(void *state, const mlff_longrange *lr, const mlff_task *task,
+                           mlff_error *err) {
+    cpu_longrange *w = state;
+    const mlff_graph *graph = task->graph;
     const size_t n = (size_t) graph->n_all;
-    MLFF_TRY(mlff_longrange_resolve(w->model, settings, graph->cell != NULL, &w->lr, err));
+    w->task = task;
+    w->lr = *lr;
     w->reciprocal = 0;
-    MLFF_TRY(check_input(w, graph, exchange, err));
-    if (is_ewald(&w->lr))
-        MLFF_TRY(mlff_ewald_list_choose(&w->ewald, w->lr.ewald_tolerance, graph, exchange, NULL,
+    if (mlff_longrange_is_ewald(lr))
+        MLFF_TRY(mlff_ewald_list_choose(&w->ewald, lr->ewald_tolerance, graph, task->exchange, NULL,
                                         err));
     const size_t n_table = w->lr.dispersion ? count_kinds(graph) : 0;
     MLFF_TRY(cpu_buffer_reserve(&w->block, carve(w, NULL, n, n_table), err));
@@ -170,8 +160,8 @@ static double dsf_self(const cpu_longrange *w) {
 
 /* --------------------------------------------------------------------------------- rows -- */
 
-static bool next_rows(cpu_member *member, int n, int *row0, int *row1) {
-    *row0 = CHUNK * cpu_team_take(member);
+static bool next_rows(mlff_member *member, int n, int *row0, int *row1) {
+    *row0 = CHUNK * mlff_team_take(member);
     *row1 = *row0 + CHUNK < n ? *row0 + CHUNK : n;
     return *row0 < n;
 }
@@ -205,95 +195,113 @@ static void pair_row(cpu_longrange *w, const mlff_graph *graph, int i, bool stra
 }
 
 /* Self and reciprocal terms of every region. */
-static mlff_status add_reciprocal(cpu_longrange *w, const mlff_graph *graph,
-                                  const mlff_exchange *exchange, const double *charge,
-                                  double *grad_charge, mlff_result *result, mlff_error *err) {
+static mlff_status add_reciprocal(cpu_longrange *w, mlff_error *err) {
+    const mlff_task *task = w->task;
     const host_charges charges = {
-        .graph = graph, .exchange = exchange, .ke = w->model->coulomb_constant, .q = charge,
-        .grad_q = result->force ? grad_charge : NULL, .force = result->force,
-        .strain = result->strain,
+        .graph = task->graph, .exchange = task->exchange, .ke = w->model->coulomb_constant,
+        .q = task->charge, .grad_q = task->want_force ? task->grad_charge : NULL,
+        .force = task->want_force ? w->reciprocal_force : NULL,
+        .strain = task->want_strain ? w->reciprocal_strain : NULL,
     };
+    memset(w->reciprocal_force, 0, (size_t) task->graph->n_all * sizeof *w->reciprocal_force);
+    memset(w->reciprocal_strain, 0, sizeof w->reciprocal_strain);
     return host_reciprocal_add(&w->reciprocal_work, &w->lr, w->ewald.region, &charges,
                                &w->reciprocal, err);
 }
 
 /* Let a distributed host fill the ghost rows of an array that all threads have written. One thread
    asks; every rank does, with ghosts or without. */
-static void fill_ghosts(cpu_member *member, const mlff_exchange *exchange, const char *what,
+static void fill_ghosts(mlff_member *member, const mlff_exchange *exchange, const char *what,
                         float *array) {
     if (!exchange->forward)
         return;
-    cpu_team_barrier(member);
-    if (member->thread == 0 && atomic_load(&member->team->status) == MLFF_OK) {
+    mlff_team_barrier(member);
+    if (member->thread == 0 && !mlff_team_failed(member)) {
         const int answer = exchange->forward(exchange->ctx, MLFF_FLOAT32, array, 1);
         mlff_error err;
         if (answer != 0)
-            cpu_team_fail(member, mlff_fail(&err, MLFF_ERROR_ARGUMENT, "the exchange of %s answered "
+            mlff_team_fail(member, mlff_fail(&err, MLFF_ERROR_ARGUMENT, "the exchange of %s answered "
                                             "%d and so stopped the evaluation", what, answer), &err);
     }
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
 /* Charges and coordination numbers of all rows, and what follows from them for each atom. */
-static void atom_terms(cpu_longrange *w, cpu_member *member, const mlff_graph *graph,
-                       const mlff_exchange *exchange, const double *charge, double *grad_charge) {
+static void atom_terms(cpu_longrange *w, mlff_member *member) {
+    const mlff_task *task = w->task;
+    const mlff_graph *graph = task->graph;
     const int n = graph->n_all;
-    const bool alone = !exchange->forward;
+    const bool alone = !task->exchange->forward;
     FOR_ROWS(i, n) {
-        w->q[i] = (float) charge[i];
-        grad_charge[i] = 0;
+        w->q[i] = task->charge ? (float) task->charge[i] : 0;
+        if (task->grad_charge)
+            task->grad_charge[i] = 0;
         if (w->lr.dispersion && i < graph->n_local)
             w->cn[i] = w->kernels->longrange_count(&w->d3, ROW(&graph->long_range, i));
         if (w->lr.dispersion && alone)
             cpu_dispersion_atom(w, graph, i);
     }
     if (w->lr.dispersion && !alone) {
-        fill_ghosts(member, exchange, "coordination numbers", w->cn);
+        fill_ghosts(member, task->exchange, "coordination numbers", w->cn);
         FOR_ROWS(i, n)
             cpu_dispersion_atom(w, graph, i);
     }
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
-void cpu_longrange_run(cpu_longrange *w, cpu_member *member, const mlff_graph *graph,
-                       const mlff_exchange *exchange, const double *charge, double *grad_charge,
-                       mlff_result *result) {
+static void run(void *state, mlff_member *member) {
+    cpu_longrange *w = state;
+    const mlff_task *task = w->task;
+    const mlff_graph *graph = task->graph;
     const int n = graph->n_local;
-    const bool strained = result->strain != NULL;
-    atom_terms(w, member, graph, exchange, charge, grad_charge);
-    if (member->thread == 0 && is_ewald(&w->lr)) {
+    const bool backward = w->lr.dispersion && task->want_force;
+    atom_terms(w, member);
+    if (member->thread == 0 && mlff_longrange_is_ewald(&w->lr) && !mlff_team_failed(member)) {
         mlff_error err;
-        const mlff_status status =
-            add_reciprocal(w, graph, exchange, charge, grad_charge, result, &err);
-        if (status != MLFF_OK)
-            cpu_team_fail(member, status, &err);
+        mlff_team_check(member, add_reciprocal(w, &err), &err);
     }
     FOR_ROWS(i, n)
-        pair_row(w, graph, i, strained);
-    if (w->lr.dispersion && result->force)
-        fill_ghosts(member, exchange, "coordination gradients", w->grad_cn);
-    cpu_team_barrier(member);
+        pair_row(w, graph, i, task->want_strain);
+    if (backward)
+        fill_ghosts(member, task->exchange, "coordination gradients", w->grad_cn);
+    mlff_team_barrier(member);
     FOR_ROWS(i, n) {
-        grad_charge[i] += w->row[i].grad_q;
-        if (w->lr.dispersion && result->force)
+        if (task->grad_charge)
+            task->grad_charge[i] += w->row[i].grad_q;
+        if (backward)
             w->kernels->longrange_count_reverse(&w->d3, w->grad_cn, ROW(&graph->long_range, i),
-                                                strained, &w->row[i]);
+                                                task->want_strain, &w->row[i]);
     }
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
-void cpu_longrange_report(const cpu_longrange *w, const mlff_graph *graph, mlff_result *result) {
+static void report(void *state, mlff_result *result) {
+    const cpu_longrange *w = state;
+    const bool reciprocal = mlff_longrange_is_ewald(&w->lr);
     double *component = result->component;
     component[MLFF_COULOMB_SHORT] = component[MLFF_DISPERSION] = 0;
     component[MLFF_COULOMB_FULL] = w->reciprocal;
-    for (int i = 0; i < graph->n_local; i++) {
+    for (int b = 0; b < 9 && result->strain && reciprocal; b++)
+        result->strain[b] += w->reciprocal_strain[b];
+    for (int i = 0; i < w->task->graph->n_local; i++) {
         const cpu_longrange_row *row = &w->row[i];
         component[MLFF_COULOMB_SHORT] += w->coulomb_short[i];
         component[MLFF_COULOMB_FULL] += row->coulomb;
         component[MLFF_DISPERSION] += row->dispersion;
+        for (int b = 0; b < 3 && result->force && reciprocal; b++)
+            result->force[i][b] += w->reciprocal_force[i][b];
         for (int b = 0; b < 3 && result->force; b++)
             result->force[i][b] += row->force[b];
         for (int b = 0; b < 9 && result->strain; b++)
             result->strain[b] += row->strain[b];
     }
 }
+
+const mlff_longrange_type cpu_longrange_type = {
+    .create = create,
+    .destroy = destroy,
+    .pair_cutoff = pair_cutoff,
+    .prepare = prepare,
+    .run = run,
+    .report = report,
+};

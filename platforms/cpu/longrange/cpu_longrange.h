@@ -9,10 +9,12 @@
 
 #include "../ops/cpu_kernels.h"
 #include "../ops/cpu_memory.h"
-#include "../ops/cpu_team.h"
-#include "mlff_longrange.h"
+#include "mlff_platform.h"
 #include "host_reciprocal.h"
 
+extern const mlff_longrange_type cpu_longrange_type;
+
+/* The state. */
 typedef struct cpu_longrange {
     const cpu_kernels *kernels;
     const mlff_longrange_model *model;  /* borrowed */
@@ -22,8 +24,10 @@ typedef struct cpu_longrange {
                                   NULL: the table has several per atom and reference */
 
     /* one evaluation */
+    const mlff_task *task;
     mlff_longrange lr;
     double reciprocal;         /* eV */
+    double (*reciprocal_force)[3], reciprocal_strain[9];  /* [n]; Ewald and PME only */
     cpu_dispersion d3;
     cpu_buffer block;          /* the arrays below */
     cpu_longrange_row *row;    /* [n] */
@@ -36,35 +40,7 @@ typedef struct cpu_longrange {
     int *kind;
 } cpu_longrange;
 
-/* All zeros before; the model must outlive it. */
-mlff_status cpu_longrange_new(cpu_longrange *work, const mlff_longrange_model *model,
-                              const cpu_kernels *kernels, mlff_error *err);
-void cpu_longrange_free(cpu_longrange *work);  /* leaves all zeros */
-
-/* Range of the long-range list for a graph, angstrom; INFINITY all pairs, 0 none. */
-mlff_status cpu_longrange_pair_cutoff(cpu_longrange *work, const mlff_settings *settings,
-                                      const mlff_graph *graph, const mlff_exchange *exchange,
-                                      double *range, mlff_error *err);
-
-/* Resolve the settings for a graph, check it and make room. */
-mlff_status cpu_longrange_prepare(cpu_longrange *work, const mlff_settings *settings,
-                                  const mlff_graph *graph, const mlff_exchange *exchange,
-                                  mlff_error *err);
-
-/*
- * Called by all threads; the last thing it does is to meet.
- *   charge        [n_all] e
- *   grad_charge   [n_all] out, eV/e: dE/dq
- *   result        forces and strain of reciprocal sums are added; the rest comes by _report()
- */
-void cpu_longrange_run(cpu_longrange *work, cpu_member *member, const mlff_graph *graph,
-                       const mlff_exchange *exchange, const double *charge, double *grad_charge,
-                       mlff_result *result);
-
-/* Add energies, forces and strain of the rows to the result; one thread. */
-void cpu_longrange_report(const cpu_longrange *work, const mlff_graph *graph, mlff_result *result);
-
-/* Stages of cpu_longrange_run() about atom i, cpu_dispersion.c. */
+/* Stages about dispersion, cpu_dispersion.c. */
 mlff_status cpu_dispersion_new(cpu_longrange *work, mlff_error *err);
 mlff_status cpu_dispersion_prepare(cpu_longrange *work, const mlff_graph *graph, mlff_error *err);
 void cpu_dispersion_atom(cpu_longrange *work, const mlff_graph *graph, int i);

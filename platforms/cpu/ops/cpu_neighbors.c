@@ -1,6 +1,6 @@
 #include "mlff_cpu_neighbors.h"
 
-#include "cpu_team.h"
+#include "mlff_team.h"
 #include "mlff_box.h"
 #include "mlff_host.h"
 
@@ -206,11 +206,11 @@ typedef struct filtering {
 
 /* for each row i that this thread takes */
 #define FOR_ROWS(i, n)                                                                            \
-    for (int c_; (c_ = CHUNK * cpu_team_take(member)) < (n);)                                     \
+    for (int c_; (c_ = CHUNK * mlff_team_take(member)) < (n);)                                     \
         for (int i = c_; i < (n) && i < c_ + CHUNK; i++)
 
 /* Each row to its place in found, then, when all lengths are known, to where it belongs. */
-static void filter_thread(void *arg, cpu_member *member) {
+static void filter_thread(void *arg, mlff_member *member) {
     filtering *f = arg;
     cpu_neighbors *list = f->list;
     const int n_atoms = list->found.n_atoms, *from = list->found.first;
@@ -218,7 +218,7 @@ static void filter_thread(void *arg, cpu_member *member) {
     FOR_ROWS(i, n_atoms)
         first[i + 1] = filter_row(list, f->position, i, list->found.rij + from[i],
                                   list->wide_neighbor + from[i]);
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
     if (member->thread == 0) {
         first[0] = 0;
         for (int i = 0; i < n_atoms; i++) {
@@ -226,7 +226,7 @@ static void filter_thread(void *arg, cpu_member *member) {
             first[i + 1] += first[i];
         }
     }
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
     if (f->collided)
         return;
     FOR_ROWS(i, n_atoms) {
@@ -244,7 +244,7 @@ mlff_status cpu_neighbors_update(cpu_neighbors *list, int n_atoms, const double 
     bool apart;
     if (list->parallel && list->found.n_pairs >= MANY_PAIRS) {
         filtering f = {list, position, false};
-        MLFF_TRY(cpu_team_run(list->parallel, filter_thread, &f, err));
+        MLFF_TRY(mlff_team_run(list->parallel, filter_thread, &f, err));
         apart = !f.collided;
     } else {
         apart = filter(list, position);

@@ -11,17 +11,7 @@ enum {
     MESSAGE_CHUNK = 8    /* rows of one piece of message work */
 };
 
-/* One evaluation as all threads see it. */
-typedef struct pass {
-    cpu_painn *p;
-    const mlff_graph *graph;
-    const mlff_exchange *exchange;  /* NULL: ghosts, if any, are computed here */
-    mlff_result *result;
-    bool own_rows;     /* few atoms: each thread keeps its rows through all stages */
-    int chunk;         /* rows of a span, at most CHUNK */
-    size_t n_scratch;  /* rows of the arrays that a span needs for itself */
-    size_t n_hidden;   /* sum of the padded widths of the readout's hidden layers */
-} pass;
+typedef cpu_painn_pass pass;
 
 /*
  * A piece of work: rows row0 ... row1-1. Its own rows of hidden, grad_y, grad_cat and grad_pq begin
@@ -46,14 +36,14 @@ static void destroy(void *state) {
     free(p);
 }
 
-static mlff_status create(const mlff_model *model, const mlff_settings *settings, void **state,
+static mlff_status create(const mlff_model *model, const mlff_parallel *parallel, void **state,
                           mlff_error *err) {
     cpu_painn *p = calloc(1, sizeof *p);
     if (!p)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for PaiNN's state");
     p->painn = mlff_model_description(model);
     p->kernels = cpu_kernels_best();
-    p->parallel = settings ? settings->parallel : NULL;
+    p->parallel = parallel;
     const mlff_status status = cpu_painn_weights_new(p->painn, p->kernels, &p->weights, err);
     if (status != MLFF_OK) {
         destroy(p);
@@ -116,7 +106,6 @@ static size_t carve(const pass *a, char *base, size_t n, size_t n_edges) {
     p->grad_y = cpu_carve(&c, a->n_scratch, 3 * row);
     p->grad_cat = cpu_carve(&c, a->n_scratch, 2 * row);
     p->grad_pq = channel ? cpu_carve(&c, a->n_scratch, 6 * row) : NULL;
-    p->atom_energy = cpu_carve(&c, n, sizeof(double));
     p->force = cpu_carve(&c, n * (F / B), 3 * sizeof(double));
     p->strain = cpu_carve(&c, n * (F / B), 9 * sizeof(double));
     p->edges = cpu_carve(&c, n_edges, sizeof(cpu_edge));
@@ -249,7 +238,7 @@ static void readout_forward(const span *s) {
         double sum = w->readout_bias;
         for (int f = 0; f < width; f++)
             sum += (double) w->readout_last[f] * h[i * stride + f];
-        p->atom_energy[i0 + i] = sum * w->scale;
+        a->task->atom_energy[i0 + i] = sum * w->scale;
     }
 }
 
@@ -322,7 +311,7 @@ static void context_reverse(const span *s, int l, int grad) {
 /* --------------------------------------------------------------------------------- driver -- */
 
 /* The rows of 0 ... n_rows-1 that a thread works on: its own, or whatever it gets of all. */
-static void rows_for(const pass *a, const cpu_member *member, int n_rows, int *row0, int *row1) {
+static void rows_for(const pass *a, const mlff_member *member, int n_rows, int *row0, int *row1) {
     const long thread = a->own_rows ? member->thread : 0;
     const long n_shares = a->own_rows ? member->team->n_threads : 1;
     *row0 = (int) (n_rows * thread / n_shares);
@@ -330,18 +319,18 @@ static void rows_for(const pass *a, const cpu_member *member, int n_rows, int *r
 }
 
 /* Its next piece of them, after piece `last`. */
-static int next_piece(const pass *a, cpu_member *member, int last) {
-    return a->own_rows ? last + 1 : cpu_team_take(member);
+static int next_piece(const pass *a, mlff_member *member, int last) {
+    return a->own_rows ? last + 1 : mlff_team_take(member);
 }
 
 /* Behind a stage whose rows the next one takes row by row: threads with rows of their own go on. */
-static void settle(const pass *a, cpu_member *member) {
+static void settle(const pass *a, mlff_member *member) {
     if (!a->own_rows)
-        cpu_team_barrier(member);
+        mlff_team_barrier(member);
 }
 
 /* Give rows 0 ... n_rows-1 to the team; returns false when nothing is left for this thread. */
-static bool next_span(const pass *a, cpu_member *member, int n_rows, span *s) {
+static bool next_span(const pass *a, mlff_member *member, int n_rows, span *s) {
     int first, end;
     rows_for(a, member, n_rows, &first, &end);
     const int piece = next_piece(a, member, s->piece);
@@ -364,7 +353,7 @@ typedef struct message_piece {
  * The next piece of the message work on n_rows rows. Blocks come one after the other, so that the
  * threads share one block of the filter table and of the features in the cache.
  */
-static bool next_message(const pass *a, cpu_member *member, int n_rows, message_piece *m) {
+static bool next_message(const pass *a, mlff_member *member, int n_rows, message_piece *m) {
     int first, end;
     rows_for(a, member, n_rows, &first, &end);
     const int n_chunks = (end - first + MESSAGE_CHUNK - 1) / MESSAGE_CHUNK;
@@ -382,7 +371,7 @@ static bool next_message(const pass *a, cpu_member *member, int n_rows, message_
     for (message_piece w = {.piece = -1}; next_message(a, member, (n), &w);)
 
 /* State at the start of layer l -> after its messages. */
-static void message_forward(const pass *a, cpu_member *member, int l) {
+static void message_forward(const pass *a, mlff_member *member, int l) {
     const cpu_painn *p = a->p;
     const cpu_message m = message_of(p, l, 0);
     const size_t F = (size_t) m.n_features;
@@ -395,7 +384,7 @@ static void message_forward(const pass *a, cpu_member *member, int l) {
 }
 
 /* grad_v behind the messages in grad -> in front of them in !grad; grad_x; forces. */
-static void message_reverse(const pass *a, cpu_member *member, int l, int grad) {
+static void message_reverse(const pass *a, mlff_member *member, int l, int grad) {
     const cpu_painn *p = a->p;
     const cpu_message m = message_of(p, l, grad);
     const size_t F = (size_t) m.n_features, n = (size_t) a->graph->n_all;
@@ -406,7 +395,7 @@ static void message_reverse(const pass *a, cpu_member *member, int l, int grad) 
             p->kernels->painn_message_reverse(
                 &m, i, w.block, p->incident[i + 1] - p->incident[i], p->edges + p->incident[i],
                 p->grad_x + i * x_width, p->grad_v[!grad] + i * 3 * F, p->force + 3 * at,
-                a->result->strain ? p->strain + 9 * at : NULL);
+                a->task->want_strain ? p->strain + 9 * at : NULL);
         }
     settle(a, member);
 }
@@ -415,23 +404,23 @@ static void message_reverse(const pass *a, cpu_member *member, int l, int grad) 
  * Let the host fill or collect ghost rows; one thread talks, the others wait. An answer other than
  * 0 stops the evaluation: the host is not called again.
  */
-static void talk(const pass *a, cpu_member *member, const char *name,
+static void talk(const pass *a, mlff_member *member, const char *name,
                  int (*call)(void *ctx, mlff_real type, void *array, int width), int l,
                  float *array, int width) {
-    if (member->thread == 0 && atomic_load(&member->team->status) == MLFF_OK) {
+    if (member->thread == 0 && !mlff_team_failed(member)) {
         const int answer = call(a->exchange->ctx, MLFF_FLOAT32, array, width);
         if (answer != 0) {
             mlff_error err;
             mlff_fail(&err, MLFF_ERROR_ARGUMENT, "the %s exchange of layer %d answered %d and so "
                       "stopped the evaluation", name, l, answer);
-            cpu_team_fail(member, MLFF_ERROR_ARGUMENT, &err);
+            mlff_team_fail(member, MLFF_ERROR_ARGUMENT, &err);
         }
     }
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
 /* Ghost rows of what layer l's messages read. */
-static void exchange_forward(const pass *a, cpu_member *member, int l) {
+static void exchange_forward(const pass *a, mlff_member *member, int l) {
     if (!a->exchange)
         return;
     const cpu_painn *p = a->p;
@@ -442,7 +431,7 @@ static void exchange_forward(const pass *a, cpu_member *member, int l) {
 }
 
 /* Bring the ghosts' gradients of the same home. */
-static void exchange_reverse(const pass *a, cpu_member *member, int l, int grad) {
+static void exchange_reverse(const pass *a, mlff_member *member, int l, int grad) {
     if (!a->exchange)
         return;
     const cpu_painn *p = a->p;
@@ -451,7 +440,8 @@ static void exchange_reverse(const pass *a, cpu_member *member, int l, int grad)
     talk(a, member, "reverse", a->exchange->reverse, l, p->grad_v[grad], 3 * F);
 }
 
-static void prepare(const pass *a, cpu_member *member) {
+/* Layer 0's state, and the pairs. */
+static void embed_rows(const pass *a, mlff_member *member) {
     cpu_painn *p = a->p;
     const int n_rows = rows_of(a->graph, 0);
     FOR_SPANS(a->graph->n_all)
@@ -462,7 +452,7 @@ static void prepare(const pass *a, cpu_member *member) {
         }
     if (member->thread == 0)
         cpu_painn_edges_ghosts(p, a->graph, n_rows, p->filled);
-    cpu_team_barrier(member);
+    mlff_team_barrier(member);
 }
 
 /* Rows that layer l - 1 did not compute: the message kernels multiply them by zero gradients. */
@@ -476,7 +466,7 @@ static void clear_state(const pass *a, int l) {
         memset(k->x + row0 * 3 * F, 0, 3 * n_bytes);
 }
 
-static void forward(const pass *a, cpu_member *member) {
+static void forward_layers(const pass *a, mlff_member *member) {
     const int last = a->p->painn->n_layers - 1;
     for (int l = 0; l <= last; l++) {
         message_forward(a, member, l);
@@ -489,23 +479,23 @@ static void forward(const pass *a, cpu_member *member) {
             break;
         if (member->thread == 0)
             clear_state(a, l + 1);
-        cpu_team_barrier(member);
+        mlff_team_barrier(member);
         exchange_forward(a, member, l + 1);
     }
     settle(a, member);
 }
 
 /* Energies, and where the reverse pass begins. */
-static void readout(const pass *a, cpu_member *member) {
+static void readout(const pass *a, mlff_member *member) {
     FOR_SPANS(a->graph->n_local) {
         readout_forward(&s);
-        if (a->result->force)
+        if (a->task->want_force)
             readout_reverse(&s);
     }
 }
 
 /* Rows that receive no messages in layer l have no gradient there. */
-static void clear_rest(const pass *a, cpu_member *member, int row0, int row1, int grad) {
+static void clear_rest(const pass *a, mlff_member *member, int row0, int row1, int grad) {
     const size_t F = (size_t) a->p->weights.n_features;
     if (row1 > row0 && member->thread == 0) {
         memset(a->p->grad_s[grad] + row0 * F, 0, (row1 - row0) * F * sizeof(float));
@@ -513,7 +503,7 @@ static void clear_rest(const pass *a, cpu_member *member, int row0, int row1, in
     }
 }
 
-static void reverse(const pass *a, cpu_member *member) {
+static void reverse_layers(const pass *a, mlff_member *member) {
     int grad = 0, rows = a->graph->n_local;
     for (int l = a->p->painn->n_layers - 1; l >= 0; l--) {
         clear_rest(a, member, rows, a->graph->n_all, grad);
@@ -521,7 +511,7 @@ static void reverse(const pass *a, cpu_member *member) {
         rows = rows_of(a->graph, l);
         FOR_SPANS(rows)
             update_reverse(&s, l, grad);
-        cpu_team_barrier(member);
+        mlff_team_barrier(member);
         rows = sources_of(a, l);
         message_reverse(a, member, l, grad);
         grad = !grad;
@@ -535,62 +525,7 @@ static void reverse(const pass *a, cpu_member *member) {
     }
 }
 
-static void evaluate_thread(void *arg, cpu_member *member) {
-    const pass *a = arg;
-    prepare(a, member);
-    forward(a, member);
-    readout(a, member);
-    if (a->result->force)
-        reverse(a, member);
-}
-
 /* ---------------------------------------------------------------------------- host's side -- */
-
-static mlff_status report_energy(const pass *a, mlff_error *err) {
-    const cpu_painn *p = a->p;
-    const mlff_graph *g = a->graph;
-    mlff_result *r = a->result;
-    memset(r->component, 0, sizeof r->component);
-    for (int i = 0; i < g->n_local; i++) {
-        const double energy = p->atom_energy[i], constant = p->weights.constant[g->species[i]];
-        if (!isfinite(energy))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d (%s) is %g, expected a "
-                             "finite number: its neighborhood may be far from what the model was "
-                             "trained on", i, mlff_element_symbol(g->species[i]), energy);
-        r->component[MLFF_NETWORK] += energy;
-        r->component[MLFF_ELEMENTS] += constant;
-        if (r->atom_energy)
-            r->atom_energy[i] = energy + constant;
-    }
-    r->energy = r->component[MLFF_NETWORK] + r->component[MLFF_ELEMENTS];
-    return MLFF_OK;
-}
-
-/* Sums over the feature blocks in fixed order, in double. */
-static mlff_status report_force(const pass *a, mlff_error *err) {
-    const cpu_painn *p = a->p;
-    const mlff_graph *g = a->graph;
-    const size_t n = (size_t) g->n_all, blocks = (size_t) p->weights.n_features / B;
-    for (size_t i = 0; i < n; i++)
-        for (int c = 0; c < 3; c++) {
-            double sum = 0;
-            for (size_t b = 0; b < blocks; b++)
-                sum += p->force[3 * (b * n + i) + c];
-            if (!isfinite(sum))
-                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %zu (%s) is %g along "
-                                 "%c, expected a finite number: its neighborhood may be far from "
-                                 "what the model was trained on", i,
-                                 mlff_element_symbol(g->species[i]), sum, "xyz"[c]);
-            a->result->force[i][c] += sum * p->weights.scale;
-        }
-    for (int c = 0; a->result->strain && c < 9; c++) {
-        double sum = 0;
-        for (size_t i = 0; i < n * blocks; i++)
-            sum += p->strain[9 * i + c];
-        a->result->strain[c] = sum * p->weights.scale;
-    }
-    return MLFF_OK;
-}
 
 /* Scratch for this graph. */
 static mlff_status reserve(pass *a, mlff_error *err) {
@@ -605,7 +540,7 @@ static mlff_status reserve(pass *a, mlff_error *err) {
     MLFF_TRY(cpu_buffer_reserve(&p->scratch, carve(a, NULL, n, n_edges), err));
     carve(a, p->scratch.data, n, n_edges);
     memset(p->force, 0, n * blocks * 3 * sizeof(double));
-    if (a->result->strain)
+    if (a->task->want_strain)
         memset(p->strain, 0, n * blocks * 9 * sizeof(double));
     return MLFF_OK;
 }
@@ -621,24 +556,54 @@ static void divide(pass *a, int n_threads) {
     a->n_scratch = (size_t) most;
 }
 
-static mlff_status evaluate(void *state, const mlff_graph *graph, const mlff_exchange *exchange,
-                            mlff_result *result, mlff_error *err) {
+static mlff_status prepare(void *state, const mlff_task *task, int *n_charged, mlff_error *err) {
     cpu_painn *p = state;
     const int n_threads = p->parallel && p->parallel->n_threads > 1 ? p->parallel->n_threads : 1;
-    pass a = {.p = p, .graph = graph, .result = result,
-              .exchange = exchange && exchange->forward ? exchange : NULL};
+    *n_charged = 0;
+    p->pass = (pass) {.p = p, .task = task, .graph = task->graph,
+                      .exchange = task->exchange->forward ? task->exchange : NULL};
     for (int k = 0; k + 1 < p->painn->n_readout; k++)
-        a.n_hidden += (size_t) p->weights.readout[k].n_panels * B;
-    divide(&a, n_threads);
-    MLFF_TRY(reserve(&a, err));
-    MLFF_TRY(cpu_team_run(p->parallel, evaluate_thread, &a, err));
-    MLFF_TRY(report_energy(&a, err));
-    return result->force ? report_force(&a, err) : MLFF_OK;
+        p->pass.n_hidden += (size_t) p->weights.readout[k].n_panels * B;
+    divide(&p->pass, n_threads);
+    return reserve(&p->pass, err);
 }
 
-const mlff_backend cpu_painn_backend = {
+static void forward(void *state, mlff_member *member) {
+    const pass *a = &((const cpu_painn *) state)->pass;
+    embed_rows(a, member);
+    forward_layers(a, member);
+    readout(a, member);
+}
+
+static void backward(void *state, mlff_member *member) {
+    reverse_layers(&((const cpu_painn *) state)->pass, member);
+}
+
+/* Sums over the feature blocks in fixed order, in double. */
+static void add_force(void *state, double (*force)[3], double *strain) {
+    const cpu_painn *p = state;
+    const size_t n = (size_t) p->pass.graph->n_all, blocks = (size_t) p->weights.n_features / B;
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++) {
+            double sum = 0;
+            for (size_t b = 0; b < blocks; b++)
+                sum += p->force[3 * (b * n + i) + c];
+            force[i][c] += sum * p->weights.scale;
+        }
+    for (int c = 0; strain && c < 9; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < n * blocks; i++)
+            sum += p->strain[9 * i + c];
+        strain[c] += sum * p->weights.scale;
+    }
+}
+
+const mlff_network_type cpu_painn_network = {
     .architecture = "painn",
     .create = create,
-    .evaluate = evaluate,
     .destroy = destroy,
+    .prepare = prepare,
+    .forward = forward,
+    .backward = backward,
+    .add_force = add_force,
 };

@@ -11,10 +11,11 @@
 #include "cpu_dense.h"
 #include "cpu_kernels.h"
 #include "cpu_memory.h"
-#include "cpu_team.h"
+#include "mlff_team.h"
 #include "mlff_painn.h"
+#include "mlff_platform.h"
 
-extern const mlff_backend cpu_painn_backend;
+extern const mlff_network_type cpu_painn_network;
 
 /* ----------------------------------------------------------------------------- weights -- */
 
@@ -31,7 +32,6 @@ typedef struct cpu_painn_weights {
     int n_outputs_of_s;                    /* leading outputs of an update that change s */
     float *embedding;                      /* [n_z][F] */
     float *context0;                       /* [n_z][3][F] layer 0's context of each element */
-    double *constant;                      /* [n_z] eV: shift + atomref */
     cpu_painn_layer *layer;                /* [n_layers or 1] */
     cpu_filter_table *filter;              /* [n_layers or 1] */
     cpu_dense readout[MLFF_PAINN_MAX_READOUT], readout_t[MLFF_PAINN_MAX_READOUT];  /* but last */
@@ -66,11 +66,24 @@ typedef struct cpu_painn_kept {
     float *y;            /* [n][3][F] */
 } cpu_painn_kept;
 
+/* One evaluation as all threads see it. */
+typedef struct cpu_painn_pass {
+    struct cpu_painn *p;
+    const mlff_task *task;
+    const mlff_graph *graph;        /* the task's */
+    const mlff_exchange *exchange;  /* NULL: ghosts, if any, are computed here */
+    bool own_rows;     /* few atoms: each thread keeps its rows through all stages */
+    int chunk;         /* rows of a span, at most CHUNK */
+    size_t n_scratch;  /* rows of the arrays that a span needs for itself */
+    size_t n_hidden;   /* sum of the padded widths of the readout's hidden layers */
+} cpu_painn_pass;
+
 typedef struct cpu_painn {
     const mlff_painn *painn;        /* borrowed from the model */
     const cpu_kernels *kernels;
     const mlff_parallel *parallel;  /* borrowed, may be NULL */
     cpu_painn_weights weights;
+    cpu_painn_pass pass;            /* the evaluation in progress */
 
     /* scratch: one block, carved for n_all rows and n_edges pairs */
     cpu_buffer scratch, rows;
@@ -81,7 +94,6 @@ typedef struct cpu_painn {
     float *grad_x;                  /* [n][3][F]; without a context [n][F], that of s */
     float *hidden;                  /* [CHUNK a thread][F] activations of the small networks */
     float *grad_y, *grad_cat, *grad_pq;     /* likewise, see cpu_update */
-    double *atom_energy;            /* [n] eV, network part */
     double *force, *strain;         /* [n_blocks][n][3], [n_blocks][n][9] before unit and scale */
 
     int *incident, *filled;         /* [n_all + 1] first pair of each row in edges; scratch */

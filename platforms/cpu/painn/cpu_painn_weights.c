@@ -78,24 +78,19 @@ static mlff_status pack_layer(const mlff_painn *painn, int l, cpu_painn_layer *o
     return MLFF_OK;
 }
 
-/* embedding, constants and, with a context, layer 0's context of every element. */
+/* embedding and, with a context, layer 0's context of every element. */
 static mlff_status make_elements(const mlff_painn *painn, const cpu_kernels *kernels,
                                  cpu_painn_weights *out, mlff_error *err) {
     const int F = out->n_features, n_z = painn->n_z;
-    cpu_buffer rows = {0}, constants = {0}, scratch = {0};
+    cpu_buffer rows = {0}, scratch = {0};
     MLFF_TRY(cpu_buffer_reserve(&rows, (size_t) n_z * 4 * F * sizeof(float), err));
     out->embedding = rows.data;
     out->context0 = out->embedding + (size_t) n_z * F;
-    MLFF_TRY(cpu_buffer_reserve(&constants, (size_t) n_z * sizeof(double), err));
-    out->constant = constants.data;
     memset(out->embedding, 0, (size_t) n_z * 4 * F * sizeof(float));
-    for (int z = 0; z < n_z; z++) {
+    for (int z = 0; z < n_z; z++)
         for (int f = 0; f < painn->n_features; f++)
             out->embedding[(size_t) z * F + f] =
                 (float) mlff_tensor_value(painn->embedding, (int64_t) z * painn->n_features + f);
-        const double reference = painn->atomref ? mlff_tensor_value(painn->atomref, z) : 0;
-        out->constant[z] = (painn->energy_shift + reference) * painn->unit_to_ev;
-    }
     if (!painn->context)
         return MLFF_OK;
     MLFF_TRY(cpu_buffer_reserve(&scratch, (size_t) n_z * F * sizeof(float), err));
@@ -164,7 +159,6 @@ void cpu_painn_weights_free(const mlff_painn *painn, cpu_painn_weights *w) {
     free(w->layer);
     free(w->filter);
     free(w->embedding);
-    free(w->constant);
     free(w->readout_last);
     *w = (cpu_painn_weights) {0};
 }

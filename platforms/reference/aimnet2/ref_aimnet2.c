@@ -42,7 +42,6 @@ static mlff_status load_weights(ref_aimnet2_weights *weights, const mlff_aimnet2
                                 mlff_error *err) {
     MLFF_TRY(load_values(&weights->afv, model->afv, err));
     MLFF_TRY(load_values(&weights->shifts, model->shifts, err));
-    MLFF_TRY(load_values(&weights->element, model->atomic_shift, err));
     MLFF_TRY(load_combination(&weights->agh_a, model->agh_a, err));
     MLFF_TRY(load_combination(&weights->agh_q, model->agh_q, err));
     for (int t = 0; t < MLFF_AIMNET2_PASSES; t++)
@@ -58,7 +57,6 @@ static void free_mlp(ref_aimnet2_mlp *mlp) {
 static void free_weights(ref_aimnet2_weights *weights) {
     free(weights->afv);
     free(weights->shifts);
-    free(weights->element);
     free(weights->agh_a.agh);
     free(weights->agh_a.agh_t);
     free(weights->agh_q.agh);
@@ -76,22 +74,18 @@ static void ref_aimnet2_destroy(void *state) {
         return;
     free_weights(&aimnet2->weights);
     ref_arena_free(&aimnet2->arena);
-    ref_longrange_work_free(&aimnet2->longrange);
     free(aimnet2);
 }
 
-static mlff_status ref_aimnet2_create(const mlff_model *model, const mlff_settings *settings,
+static mlff_status ref_aimnet2_create(const mlff_model *model, const mlff_parallel *parallel,
                                       void **state, mlff_error *err) {
+    (void) parallel;  // one thread
     *state = NULL;
-    const mlff_aimnet2 *description = mlff_model_description(model);
-    MLFF_TRY(mlff_longrange_check(&description->longrange, settings, err));
     ref_aimnet2 *aimnet2 = calloc(1, sizeof *aimnet2);
     if (!aimnet2)
         return mlff_fail(err, MLFF_ERROR_MEMORY, "no memory for an AIMNet2 evaluation");
-    aimnet2->model = description;
-    if (settings)
-        aimnet2->settings = *settings;
-    const mlff_status status = load_weights(&aimnet2->weights, description, err);
+    aimnet2->model = mlff_model_description(model);
+    const mlff_status status = load_weights(&aimnet2->weights, aimnet2->model, err);
     if (status != MLFF_OK) {
         ref_aimnet2_destroy(aimnet2);
         return status;
@@ -160,7 +154,6 @@ static void backward_layout(const ref_aimnet2 *aimnet2, ref_aimnet2_work *work, 
     work->dgs = ref_arena_take(arena, n_pairs*G, real);
     work->grad_a = ref_arena_take(arena, n_all*A*G, real);
     work->grad_q = ref_arena_take(arena, n_all*Q, real);
-    work->grad_charge = ref_arena_take(arena, n_all, real);
     work->grad_gs = ref_arena_take(arena, n_pairs*G, real);
     work->grad_u = ref_arena_take(arena, n_pairs, sizeof *work->grad_u);
     work->force = ref_arena_take(arena, n_all, sizeof *work->force);
@@ -184,8 +177,6 @@ static void work_layout(ref_aimnet2 *aimnet2, bool want_force, ref_arena *arena)
         pass_layout(aimnet2, t, &work->pass[t], arena);
     for (int k = 0; k < model->head.n_linear; k++)
         work->head[k] = ref_arena_take(arena, n_local*(size_t) model->head.width[k + 1], real);
-    work->energy = ref_arena_take(arena, n_local, real);
-    work->charge = ref_arena_take(arena, n_all, real);
     work->sums = ref_arena_take(arena, n_regions*2*Q, real);
 
     work->row_a = ref_arena_take(arena, n_widest, real);
@@ -200,42 +191,27 @@ static void work_layout(ref_aimnet2 *aimnet2, bool want_force, ref_arena *arena)
 /* -------------------------------------------------------------------------- one graph -- */
 
 /* Rows of every pass; behind the last one only owned rows are read. */
-static void read_rows(ref_aimnet2 *aimnet2, const mlff_graph *graph, bool exchanged) {
+static void read_rows(ref_aimnet2 *aimnet2, const mlff_graph *graph) {
     ref_aimnet2_work *work = &aimnet2->work;
     work->n_local = graph->n_local;
     work->n_all = graph->n_all;
     work->n_regions = graph->n_regions;
     for (int t = 0; t < MLFF_AIMNET2_PASSES; t++)
         work->pass[t].n_rows = graph->n_row && t < LAST ? graph->n_row[t] : graph->n_local;
-    work->n_known = exchanged ? graph->n_all : work->pass[LAST - 1].n_rows;
     work->n_pairs = graph->n_all > 0 ? graph->message.first[work->pass[0].n_rows] : 0;
 }
 
-/* Ghosts of the long-range list need charges: computed here, or exchanged. */
-static mlff_status check_long_range(const ref_aimnet2 *aimnet2, const mlff_graph *graph,
-                                    mlff_error *err) {
-    const mlff_pairs *pairs = &graph->long_range;
-    const int n_known = aimnet2->work.n_known;
-    if (!pairs->first || n_known == graph->n_all)
-        return MLFF_OK;
-    for (int e = 0; e < pairs->first[graph->n_local]; e++)
-        if (pairs->neighbor[e] >= n_known)
-            return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the long-range pairs read the charge of "
-                             "ghost %d, but only the first %d rows are computed in pass %d: "
-                             "enlarge n_row or give exchange callbacks", pairs->neighbor[e],
-                             n_known, LAST - 1);
-    return MLFF_OK;
-}
-
-static mlff_status prepare(ref_aimnet2 *aimnet2, const mlff_graph *graph, bool exchanged,
-                           bool want_force, mlff_error *err) {
-    MLFF_TRY(mlff_aimnet2_check_graph(aimnet2->model, graph, err));
-    read_rows(aimnet2, graph, exchanged);
-    MLFF_TRY(check_long_range(aimnet2, graph, err));
+static mlff_status ref_aimnet2_prepare(void *state, const mlff_task *task, int *n_charged,
+                                       mlff_error *err) {
+    ref_aimnet2 *aimnet2 = state;
+    MLFF_TRY(mlff_aimnet2_check_graph(aimnet2->model, task->graph, err));
+    aimnet2->task = task;
+    read_rows(aimnet2, task->graph);
+    *n_charged = task->exchange->forward ? task->graph->n_all : aimnet2->work.pass[LAST - 1].n_rows;
     ref_arena count = {0};
-    work_layout(aimnet2, want_force, &count);
+    work_layout(aimnet2, task->want_force, &count);
     MLFF_TRY(ref_arena_reserve(&aimnet2->arena, count.used, err));
-    work_layout(aimnet2, want_force, &aimnet2->arena);
+    work_layout(aimnet2, task->want_force, &aimnet2->arena);
     return MLFF_OK;
 }
 
@@ -292,33 +268,36 @@ static const double *pass_forward(ref_aimnet2 *aimnet2, const mlff_graph *graph,
     return out;
 }
 
-static mlff_status forward_passes(ref_aimnet2 *aimnet2, const mlff_graph *graph,
-                                  const mlff_exchange *exchange, mlff_error *err) {
+static mlff_status forward_passes(ref_aimnet2 *aimnet2, mlff_error *err) {
     ref_aimnet2_work *work = &aimnet2->work;
+    const mlff_graph *graph = aimnet2->task->graph;
+    const mlff_exchange *exchange = aimnet2->task->exchange;
     const size_t Q = (size_t) aimnet2->model->n_charges;
     embed(aimnet2, graph->species);
     for (int t = 0; t < LAST; t++) {
         const double *out = pass_forward(aimnet2, graph, t);
         MLFF_TRY(ref_aimnet2_charge_forward(aimnet2, graph, exchange, t, out, err));
-        if (exchange && exchange->forward)
+        if (exchange->forward)
             MLFF_TRY(exchange_state(aimnet2, exchange, t, err));
         trace(aimnet2, "charges", t, (int) Q, work->pass[t + 1].q);
     }
-    ref_aimnet2_head_forward(aimnet2, pass_forward(aimnet2, graph, LAST));
+    ref_aimnet2_head_forward(aimnet2, pass_forward(aimnet2, graph, LAST),
+                             aimnet2->task->atom_energy);
 
     const double *q = work->pass[LAST].q;
     for (size_t i = 0; i < (size_t) work->n_all; i++)
-        work->charge[i] = Q == 2 ? q[2*i] + q[2*i + 1] : q[i];
+        aimnet2->task->charge[i] = Q == 2 ? q[2*i] + q[2*i + 1] : q[i];
     return MLFF_OK;
 }
 
-static mlff_status backward_passes(ref_aimnet2 *aimnet2, const mlff_graph *graph,
-                                   const mlff_exchange *exchange, mlff_error *err) {
+static mlff_status backward_passes(ref_aimnet2 *aimnet2, mlff_error *err) {
     ref_aimnet2_work *work = &aimnet2->work;
+    const mlff_graph *graph = aimnet2->task->graph;
+    const mlff_exchange *exchange = aimnet2->task->exchange;
     double *grad_out = ref_aimnet2_head_backward(aimnet2);
     for (int t = LAST; t >= 0; t--) {
         if (t < LAST) {
-            if (exchange && exchange->forward)
+            if (exchange->forward)
                 MLFF_TRY(exchange_gradient(aimnet2, exchange, t, err));
             grad_out = work->row_a;
             MLFF_TRY(ref_aimnet2_charge_backward(aimnet2, graph, exchange, t, grad_out, err));
@@ -336,112 +315,51 @@ static void clear_gradients(ref_aimnet2 *aimnet2) {
     const ref_aimnet2_work *work = &aimnet2->work;
     const size_t G = (size_t) aimnet2->model->n_radial, Q = (size_t) aimnet2->model->n_charges;
     const size_t n_a = (size_t) aimnet2->model->n_features*G, real = sizeof(double);
+    const double *grad_charge = aimnet2->task->grad_charge;
     memset(work->grad_a, 0, (size_t) work->n_all*n_a*real);
     memset(work->grad_gs, 0, (size_t) work->n_pairs*G*real);
     memset(work->grad_u, 0, (size_t) work->n_pairs*sizeof *work->grad_u);
     for (size_t i = 0; i < (size_t) work->n_all; i++)
         for (size_t c = 0; c < Q; c++)
-            work->grad_q[i*Q + c] = work->grad_charge[i];
-}
-
-/* ------------------------------------------------------------------------------ report -- */
-
-/* Energies of the network: its sum, and the constants of the elements apart. */
-static mlff_status report_network(const ref_aimnet2 *aimnet2, const mlff_graph *graph,
-                                  mlff_result *result, mlff_error *err) {
-    double network = 0, elements = 0;
-    for (int i = 0; i < graph->n_local; i++) {
-        const double energy = aimnet2->work.energy[i], charge = aimnet2->work.charge[i];
-        const double constant = aimnet2->weights.element[graph->species[i]];
-        if (!isfinite(energy) || !isfinite(charge))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the %s of atom %d (%s) is %g: its "
-                             "neighborhood is far from what the model was trained on",
-                             isfinite(charge) ? "energy" : "charge", i,
-                             mlff_element_symbol(graph->species[i]),
-                             isfinite(charge) ? energy : charge);
-        network += energy;
-        elements += constant;
-        if (result->atom_energy)
-            result->atom_energy[i] = energy + constant;
-    }
-    memset(result->component, 0, sizeof result->component);
-    result->component[MLFF_NETWORK] = network;
-    result->component[MLFF_ELEMENTS] = elements;
-    for (int i = 0; result->charge && i < graph->n_all; i++)
-        result->charge[i] = i < aimnet2->work.n_known ? aimnet2->work.charge[i] : NAN;
-    return MLFF_OK;
-}
-
-static mlff_status add_force(const ref_aimnet2 *aimnet2, const mlff_graph *graph,
-                             mlff_result *result, mlff_error *err) {
-    const double (*force)[3] = (const double (*)[3]) aimnet2->work.force;
-    for (int i = 0; i < graph->n_all; i++)
-        for (int b = 0; b < 3; b++) {
-            if (!isfinite(force[i][b]))
-                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along "
-                                 "%c: its neighborhood is far from what the model was trained on",
-                                 i, mlff_element_symbol(graph->species[i]), force[i][b], "xyz"[b]);
-            result->force[i][b] += force[i][b];
-        }
-    return MLFF_OK;
+            work->grad_q[i*Q + c] = grad_charge ? grad_charge[i] : 0;
 }
 
 /* ------------------------------------------------------------------------------ driver -- */
 
-/* Energies at the network's charges; forces at fixed charges, and what the charges pass on. */
-static mlff_status add_long_range(ref_aimnet2 *aimnet2, const mlff_graph *graph,
-                                  const mlff_exchange *exchange, mlff_result *result,
-                                  mlff_error *err) {
-    ref_aimnet2_work *work = &aimnet2->work;
-    double *gq = result->force ? work->grad_charge : NULL;
-    if (gq)
-        memset(gq, 0, (size_t) work->n_all*sizeof(double));
-    mlff_longrange lr;
-    MLFF_TRY(mlff_longrange_resolve(&aimnet2->model->longrange, &aimnet2->settings,
-                                    graph->cell != NULL, &lr, err));
-    return ref_longrange_evaluate(&lr, &aimnet2->longrange, graph, exchange, work->charge, gq,
-                                  result, err);
+static void ref_aimnet2_forward(void *state, mlff_member *member) {
+    ref_aimnet2 *aimnet2 = state;
+    mlff_error err;
+    if (member->thread != 0)
+        return;
+    ref_aimnet2_pairs_forward(aimnet2, aimnet2->task->graph);
+    mlff_team_check(member, forward_passes(aimnet2, &err), &err);
 }
 
-static mlff_status ref_aimnet2_evaluate(void *state, const mlff_graph *graph,
-                                        const mlff_exchange *exchange, mlff_result *result,
-                                        mlff_error *err) {
+static void ref_aimnet2_backward(void *state, mlff_member *member) {
     ref_aimnet2 *aimnet2 = state;
-    const bool exchanged = exchange && exchange->forward;
-    MLFF_TRY(prepare(aimnet2, graph, exchanged, result->force != NULL, err));
-    if (result->strain)
-        memset(result->strain, 0, 9*sizeof(double));
-
-    ref_aimnet2_pairs_forward(aimnet2, graph);
-    MLFF_TRY(forward_passes(aimnet2, graph, exchange, err));
-    MLFF_TRY(report_network(aimnet2, graph, result, err));
-    MLFF_TRY(add_long_range(aimnet2, graph, exchange, result, err));
-    result->energy = 0;
-    for (int k = 0; k < MLFF_N_COMPONENTS; k++)
-        result->energy += result->component[k];
-    if (!result->force)
-        return MLFF_OK;
-
+    mlff_error err;
+    if (member->thread != 0 || mlff_team_failed(member))
+        return;
     clear_gradients(aimnet2);
-    MLFF_TRY(backward_passes(aimnet2, graph, exchange, err));
-    ref_aimnet2_pairs_backward(aimnet2, graph, result->strain);
-    return add_force(aimnet2, graph, result, err);
+    mlff_team_check(member, backward_passes(aimnet2, &err), &err);
+    ref_aimnet2_pairs_backward(aimnet2, aimnet2->task->graph);
 }
 
-static mlff_status ref_aimnet2_pair_cutoff(void *state, const mlff_graph *graph,
-                                           const mlff_exchange *exchange, double *long_range,
-                                           mlff_error *err) {
-    ref_aimnet2 *aimnet2 = state;
-    mlff_longrange lr;
-    MLFF_TRY(mlff_longrange_resolve(&aimnet2->model->longrange, &aimnet2->settings,
-                                    graph->cell != NULL, &lr, err));
-    return ref_longrange_pair_cutoff(&lr, &aimnet2->longrange, graph, exchange, long_range, err);
+static void ref_aimnet2_add_force(void *state, double (*force)[3], double *strain) {
+    const ref_aimnet2_work *work = &((const ref_aimnet2 *) state)->work;
+    for (int i = 0; i < work->n_all; i++)
+        for (int b = 0; b < 3; b++)
+            force[i][b] += work->force[i][b];
+    for (int k = 0; k < 9 && strain; k++)
+        strain[k] += work->strain[k];
 }
 
-const mlff_backend ref_aimnet2_backend = {
+const mlff_network_type ref_aimnet2_network = {
     .architecture = "aimnet2",
     .create = ref_aimnet2_create,
-    .evaluate = ref_aimnet2_evaluate,
     .destroy = ref_aimnet2_destroy,
-    .pair_cutoff = ref_aimnet2_pair_cutoff,
+    .prepare = ref_aimnet2_prepare,
+    .forward = ref_aimnet2_forward,
+    .backward = ref_aimnet2_backward,
+    .add_force = ref_aimnet2_add_force,
 };

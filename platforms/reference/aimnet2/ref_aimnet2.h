@@ -15,17 +15,17 @@
 #define REF_AIMNET2_H_
 
 #include "mlff_aimnet2.h"
-#include "../longrange/ref_longrange.h"
+#include "mlff_platform.h"
 #include "../ops/ref_ops.h"
 
-extern const mlff_backend ref_aimnet2_backend;
+extern const mlff_network_type ref_aimnet2_network;
 
 /* Called with what a pass t works on: "in" [n_rows][width[0]], "out" [n_rows][width[n_linear]],
    "charges" [n_rows][Q] behind the update of passes 0 and 1. */
 typedef void (*ref_aimnet2_trace)(void *ctx, const char *stage, int t, int n_rows, int width,
                                   const double *values);
 
-/* Ask for these, or with NULL no longer; state is the backend's. For tests. */
+/* Ask for these, or with NULL no longer; state is the network's. For tests. */
 void ref_aimnet2_set_trace(void *state, ref_aimnet2_trace trace, void *ctx);
 
 /* ---------------------------------------------------------------------------- weights -- */
@@ -46,7 +46,6 @@ typedef struct ref_aimnet2_combination {
 typedef struct ref_aimnet2_weights {
     double *afv;                /* [n_z][A G] */
     double *shifts;             /* [G] angstrom */
-    double *element;            /* [n_z] eV */
     ref_aimnet2_combination agh_a, agh_q;
     ref_aimnet2_mlp pass[MLFF_AIMNET2_PASSES], head;
 } ref_aimnet2_weights;
@@ -69,7 +68,6 @@ typedef struct ref_aimnet2_kept {
 
 typedef struct ref_aimnet2_work {
     int n_local, n_all;
-    int n_known;                /* rows whose final charges are known */
     int n_regions;
     int n_pairs;                /* of the rows of pass 0 */
 
@@ -82,17 +80,15 @@ typedef struct ref_aimnet2_work {
     /* passes */
     ref_aimnet2_kept pass[MLFF_AIMNET2_PASSES];
     double *head[MLFF_AIMNET2_MAX_LINEAR];  /* [n_local][width] pre-activations */
-    double *energy;             /* [n_local] eV, without the element constants */
-    double *charge;             /* [n_all] e: sum of the channels behind the last update */
     double *sums;               /* [n_regions][2][Q] what ranks add up */
 
     /* reverse pass */
     double *grad_a;             /* [n_all][A][G] */
     double *grad_q;             /* [n_all][Q] eV/e */
-    double *grad_charge;        /* [n_all] eV/e of the long-range terms */
     double *grad_gs;            /* [n_pairs][G] */
     double (*grad_u)[3];        /* [n_pairs] */
     double (*force)[3];         /* [n_all] eV/angstrom */
+    double strain[9];           /* eV */
 
     /* short-lived */
     double *row_a, *row_b;      /* [max(n_rows)][widest layer] */
@@ -105,11 +101,10 @@ typedef struct ref_aimnet2_work {
 /* A model ready for evaluation, with its scratch. */
 typedef struct ref_aimnet2 {
     const mlff_aimnet2 *model;  /* borrowed */
-    mlff_settings settings;
     ref_aimnet2_weights weights;
     ref_arena arena;            /* arrays of work */
     ref_aimnet2_work work;
-    ref_longrange_work longrange;
+    const mlff_task *task;      /* of the evaluation in progress */
     ref_aimnet2_trace trace;
     void *trace_ctx;
 } ref_aimnet2;
@@ -118,8 +113,8 @@ typedef struct ref_aimnet2 {
 
 /* ref_aimnet2_pairs.c */
 void ref_aimnet2_pairs_forward(ref_aimnet2 *aimnet2, const mlff_graph *graph);
-/* force, overwritten, and, unless NULL, strain [9], added to, from grad_gs and grad_u */
-void ref_aimnet2_pairs_backward(ref_aimnet2 *aimnet2, const mlff_graph *graph, double *strain);
+/* force and strain, overwritten, from grad_gs and grad_u */
+void ref_aimnet2_pairs_backward(ref_aimnet2 *aimnet2, const mlff_graph *graph);
 
 /* ref_aimnet2_conv.c */
 /* x [n_rows][width[0]]: input of pass t, overwritten */
@@ -134,7 +129,7 @@ const double *ref_aimnet2_mlp_forward(ref_aimnet2 *aimnet2, const ref_aimnet2_ml
 double *ref_aimnet2_mlp_backward(ref_aimnet2 *aimnet2, const ref_aimnet2_mlp *mlp, int n_rows,
                                  double *const *pre, double *grad_y);
 
-/* ref_aimnet2_charge.c; exchange may be NULL, its sum too */
+/* ref_aimnet2_charge.c; exchange may lack its sum */
 /* a and q of pass t + 1 from the output of pass t */
 mlff_status ref_aimnet2_charge_forward(ref_aimnet2 *aimnet2, const mlff_graph *graph,
                                        const mlff_exchange *exchange, int t, const double *out,
@@ -145,7 +140,8 @@ mlff_status ref_aimnet2_charge_backward(ref_aimnet2 *aimnet2, const mlff_graph *
                                         mlff_error *err);
 
 /* ref_aimnet2_head.c */
-void ref_aimnet2_head_forward(ref_aimnet2 *aimnet2, const double *aim);
+/* energy [n_local] eV, overwritten */
+void ref_aimnet2_head_forward(ref_aimnet2 *aimnet2, const double *aim, double *energy);
 /* gradient of the last pass' output [n_local][n_aim], in row_a or row_b */
 double *ref_aimnet2_head_backward(ref_aimnet2 *aimnet2);
 

@@ -16,6 +16,7 @@
  *   ga_old = ga_new,  g_increment = ga_new,  gq_old = gp (pass 1)
  */
 #include "ref_aimnet2.h"
+#include "mlff_exchange.h"
 
 #include <string.h>
 
@@ -32,17 +33,6 @@ static double channel_total(const mlff_graph *graph, size_t m, size_t c, size_t 
     return c == 0 ? 0.5*(charge + unpaired) : 0.5*(charge - unpaired);
 }
 
-static mlff_status sum_ranks(const mlff_exchange *exchange, double *values, int n,
-                             mlff_error *err) {
-    if (!exchange || !exchange->sum)
-        return MLFF_OK;
-    const int answer = exchange->sum(exchange->ctx, values, n);
-    if (answer != 0)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the sum of the charges over all ranks answered "
-                         "%d and so stopped the evaluation", answer);
-    return MLFF_OK;
-}
-
 /* D and F of every region and channel from the owned rows of q~ and w. */
 static mlff_status region_sums(ref_aimnet2 *aimnet2, const mlff_graph *graph,
                                const mlff_exchange *exchange, const ref_aimnet2_kept *kept,
@@ -56,7 +46,7 @@ static mlff_status region_sums(ref_aimnet2 *aimnet2, const mlff_graph *graph,
             work->sums[at] += q[i*Q + c];
             work->sums[n + at] += kept->w[i*Q + c]*kept->w[i*Q + c];
         }
-    MLFF_TRY(sum_ranks(exchange, work->sums, (int) (2*n), err));
+    MLFF_TRY(mlff_exchange_sum(exchange, work->sums, 2*n, err));
     for (size_t m = 0; m < (size_t) work->n_regions; m++)
         for (size_t c = 0; c < Q; c++) {
             kept->D[m*Q + c] = channel_total(graph, m, c, Q) - work->sums[m*Q + c];
@@ -110,7 +100,7 @@ static mlff_status shift_gradients(ref_aimnet2 *aimnet2, const mlff_graph *graph
             const double w = kept->w[i*Q + c];
             work->sums[region_of(graph, i)*Q + c] += work->grad_q[i*Q + c]*w*w;
         }
-    MLFF_TRY(sum_ranks(exchange, work->sums, (int) n, err));
+    MLFF_TRY(mlff_exchange_sum(exchange, work->sums, n, err));
     for (size_t k = 0; k < n; k++)
         work->sums[k] /= kept->F[k];
     return MLFF_OK;

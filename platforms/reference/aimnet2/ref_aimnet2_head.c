@@ -7,11 +7,11 @@
 
 #include <string.h>
 
-void ref_aimnet2_head_forward(ref_aimnet2 *aimnet2, const double *aim) {
+void ref_aimnet2_head_forward(ref_aimnet2 *aimnet2, const double *aim, double *energy) {
     const ref_aimnet2_work *work = &aimnet2->work;
-    const double *energy = ref_aimnet2_mlp_forward(aimnet2, &aimnet2->weights.head, work->n_local,
-                                                   aim, work->head);
-    memcpy(work->energy, energy, (size_t) work->n_local*sizeof(double));
+    const double *e = ref_aimnet2_mlp_forward(aimnet2, &aimnet2->weights.head, work->n_local, aim,
+                                              work->head);
+    memcpy(energy, e, (size_t) work->n_local*sizeof(double));
 }
 
 double *ref_aimnet2_head_backward(ref_aimnet2 *aimnet2) {

@@ -34,7 +34,7 @@ void ref_aimnet2_pairs_forward(ref_aimnet2 *aimnet2, const mlff_graph *graph) {
     }
 }
 
-void ref_aimnet2_pairs_backward(ref_aimnet2 *aimnet2, const mlff_graph *graph, double *strain) {
+void ref_aimnet2_pairs_backward(ref_aimnet2 *aimnet2, const mlff_graph *graph) {
     ref_aimnet2_work *work = &aimnet2->work;
     const mlff_pairs *pairs = &graph->message;
     const size_t G = (size_t) aimnet2->model->n_radial;
@@ -59,6 +59,5 @@ void ref_aimnet2_pairs_backward(ref_aimnet2 *aimnet2, const mlff_graph *graph, d
                     sum[3*a + b] += pairs->rij[e][a]*grad_r;
             }
         }
-    for (int k = 0; strain && k < 9; k++)
-        strain[k] += sum[k];
+    memcpy(work->strain, sum, sizeof sum);
 }

@@ -26,10 +26,6 @@ mlff_status ref_longrange_room(void **block, size_t *capacity, size_t count, siz
 
 /* ------------------------------------------------------------------------------- Ewald -- */
 
-static bool is_ewald(const mlff_longrange *lr) {
-    return lr->coulomb == MLFF_COULOMB_EWALD || lr->coulomb == MLFF_COULOMB_PME;
-}
-
 /* The splitting of each region, and the kernel of its pairs. */
 static mlff_status choose_ewald(const mlff_longrange *lr, ref_longrange_work *w,
                                 const mlff_graph *graph, const mlff_exchange *exchange,
@@ -49,9 +45,6 @@ static mlff_status choose_ewald(const mlff_longrange *lr, ref_longrange_work *w,
 static mlff_status coulomb_ewald(const mlff_longrange *lr, ref_longrange_work *w,
                                  const ref_charges *s, double *energy, mlff_error *err) {
     const mlff_graph *graph = s->graph;
-    if (!graph->position)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the Coulomb method %s needs the graph's "
-                         "position", mlff_coulomb_name(lr->coulomb));
     MLFF_TRY(choose_ewald(lr, w, graph, s->exchange, NULL, err));
     *energy = ref_coulomb_pairs(s, &graph->long_range, s->ke/2, w->kernel, true);
     for (int k = 0; k < graph->n_regions; k++) {
@@ -106,27 +99,9 @@ mlff_status ref_longrange_pair_cutoff(const mlff_longrange *lr, ref_longrange_wo
                                       const mlff_graph *graph, const mlff_exchange *exchange,
                                       double *cutoff, mlff_error *err) {
     double range = 0;
-    if (is_ewald(lr))
+    if (mlff_longrange_is_ewald(lr))
         MLFF_TRY(choose_ewald(lr, work, graph, exchange, &range, err));
     *cutoff = fmax(mlff_longrange_range(lr), range);
-    return MLFF_OK;
-}
-
-static mlff_status check_input(const mlff_longrange *lr, const mlff_graph *graph,
-                               const mlff_exchange *exchange, bool want_force, mlff_error *err) {
-    if (lr->periodic != (graph->cell != NULL))
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the long-range settings were resolved for %s "
-                         "system, but the graph's cell is %s", lr->periodic ? "a periodic" :
-                         "an open", graph->cell ? "given" : "NULL");
-    if ((mlff_longrange_range(lr) > 0 || is_ewald(lr)) && !graph->long_range.first &&
-        graph->n_all > 0)
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "the graph has no long-range pairs, but the "
-                         "Coulomb method %s%s needs them: mlff_evaluator_pair_cutoffs() says which",
-                         mlff_coulomb_name(lr->coulomb), lr->dispersion ? " with dispersion" : "");
-    if (graph->n_all > graph->n_local && lr->dispersion &&
-        (!exchange->forward || (want_force && !exchange->reverse)))
-        return mlff_fail(err, MLFF_ERROR_ARGUMENT, "dispersion with ghost atoms needs the exchange "
-                         "callbacks forward and reverse: coordination numbers pass between owners");
     return MLFF_OK;
 }
 
@@ -137,7 +112,7 @@ mlff_status ref_longrange_evaluate(const mlff_longrange *lr, ref_longrange_work 
     static const mlff_exchange alone;
     if (!exchange)
         exchange = &alone;
-    MLFF_TRY(check_input(lr, graph, exchange, result->force != NULL, err));
+    MLFF_TRY(mlff_longrange_check_graph(lr, graph, exchange, result->force != NULL, err));
     const ref_charges charges = {
         .graph = graph, .exchange = exchange, .ke = lr->model.coulomb_constant, .q = q, .gq = gq,
         .force = result->force, .strain = result->strain,

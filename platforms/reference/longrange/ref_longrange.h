@@ -1,5 +1,5 @@
 /*
- * Coulomb and dispersion of the reference platform, called by an architecture that has charges.
+ * Coulomb and dispersion of the reference platform, one call each; the engine calls ref_terms.h.
  */
 #ifndef REF_LONGRANGE_H_
 #define REF_LONGRANGE_H_
@@ -46,7 +46,7 @@ mlff_status ref_longrange_pair_cutoff(const mlff_longrange *lr, ref_longrange_wo
  *   graph      long_range: pairs within ref_longrange_pair_cutoff() or more; message: within the
  *              short-range radius or more; position and cell for Ewald and PME
  *   exchange   NULL or all NULL in one process; ghosts need all three
- *   q          [n_all] e, ghosts filled
+ *   q          [n_all] e, ghosts filled; NULL: dispersion alone
  *   gq         [n_all] eV/e: dE/dq, ADDED to, ghosts too (the caller reverses them with the rest);
  *              NULL: not wanted
  *   result     component[MLFF_COULOMB_SHORT], [MLFF_COULOMB_FULL], [MLFF_DISPERSION]: set;

@@ -23,17 +23,6 @@ static mlff_status load_values(double **values, const mlff_tensor *tensor, mlff_
     return MLFF_OK;
 }
 
-static mlff_status load_elements(ref_painn_weights *weights, const mlff_painn *model,
-                                 mlff_error *err) {
-    MLFF_TRY(mlff_resize((void **)&weights->element, (size_t)model->n_z, sizeof(double),
-                         "element constants", err));
-    for (int z = 0; z < model->n_z; z++) {
-        const double reference = model->atomref ? mlff_tensor_value(model->atomref, z) : 0;
-        weights->element[z] = (model->energy_shift + reference)*model->unit_to_ev;
-    }
-    return MLFF_OK;
-}
-
 static mlff_status load_block(ref_painn_block *block, const mlff_painn_layer *layer,
                               mlff_error *err) {
     MLFF_TRY(load_dense(&block->ctx_w0, layer->ctx_w0, layer->ctx_b0, err));
@@ -52,7 +41,6 @@ static mlff_status load_weights(ref_painn_weights *weights, const mlff_painn *mo
     MLFF_TRY(load_values(&weights->mu, model->rbf_mu, err));
     MLFF_TRY(load_values(&weights->beta, model->rbf_beta, err));
     MLFF_TRY(load_values(&weights->freq, model->rbf_freq, err));
-    MLFF_TRY(load_elements(weights, model, err));
 
     weights->n_filters = model->shared_filters ? 1 : model->n_layers;
     for (int l = 0; l < weights->n_filters; l++) {
@@ -73,7 +61,6 @@ static void free_weights(ref_painn_weights *weights) {
     free(weights->mu);
     free(weights->beta);
     free(weights->freq);
-    free(weights->element);
     for (int l = 0; l < MLFF_PAINN_MAX_LAYERS; l++) {
         ref_painn_block *block = &weights->block[l];
         ref_dense_free(&weights->filter[l].w0);
@@ -101,9 +88,9 @@ static void ref_painn_destroy(void *state) {
     free(painn);
 }
 
-static mlff_status ref_painn_create(const mlff_model *model, const mlff_settings *settings,
+static mlff_status ref_painn_create(const mlff_model *model, const mlff_parallel *parallel,
                                     void **state, mlff_error *err) {
-    (void)settings;  /* about charges and dispersion, which PaiNN does not have */
+    (void)parallel;  /* one thread */
     *state = NULL;
     ref_painn *painn = calloc(1, sizeof *painn);
     if (!painn)
@@ -191,7 +178,6 @@ static void work_layout(ref_painn *painn, bool want_force, ref_arena *arena) {
         work->readout[k] = ref_arena_take(arena, (size_t)work->n_local*width, real);
         widest = width > widest ? width : widest;
     }
-    work->energy = ref_arena_take(arena, (size_t)work->n_local, real);
 
     const size_t pair_width = F > K ? F : K;
     work->pair_a = ref_arena_take(arena, n_pairs*pair_width, real);
@@ -218,10 +204,15 @@ static void read_rows(ref_painn *painn, const mlff_graph *graph, bool exchanged)
 }
 
 /* Sizes, scratch, distances. */
-static mlff_status prepare(ref_painn *painn, const mlff_graph *graph, bool exchanged,
-                           bool want_force, mlff_error *err) {
-    read_rows(painn, graph, exchanged);
+static mlff_status ref_painn_prepare(void *state, const mlff_task *task, int *n_charged,
+                                     mlff_error *err) {
+    ref_painn *painn = state;
     ref_painn_work *work = &painn->work;
+    const mlff_graph *graph = task->graph;
+    const bool want_force = task->want_force;
+    *n_charged = 0;
+    painn->task = task;
+    read_rows(painn, graph, task->exchange->forward != NULL);
     const size_t n_edges = (size_t)work->n_edges;
     MLFF_TRY(ref_arena_reserve(&painn->pair_arena, 2*n_edges*sizeof(int) + 128, err));
     work->pair = ref_arena_take(&painn->pair_arena, n_edges, sizeof(int));
@@ -262,12 +253,13 @@ static mlff_status exchange_gradient(ref_painn *painn, const mlff_exchange *exch
     return answer == 0 ? MLFF_OK : stopped("reverse", answer, l, err);
 }
 
-static mlff_status forward_pass(ref_painn *painn, const mlff_graph *graph,
-                                const mlff_exchange *exchange, mlff_error *err) {
+static mlff_status forward_pass(ref_painn *painn, mlff_error *err) {
     ref_painn_work *work = &painn->work;
+    const mlff_graph *graph = painn->task->graph;
+    const mlff_exchange *exchange = painn->task->exchange;
     ref_painn_embed_forward(painn, graph->species);
     for (int l = 0; l < painn->model->n_layers; l++) {
-        if (exchange && l > 0)
+        if (exchange->forward && l > 0)
             MLFF_TRY(exchange_state(painn, exchange, l, err));
         ref_painn_filter_forward(painn, l);
         ref_painn_message_forward(painn, graph, l);
@@ -275,13 +267,14 @@ static mlff_status forward_pass(ref_painn *painn, const mlff_graph *graph,
         ref_painn_update_forward(painn, l);
         trace(painn, "upd", l, work->layer[l].v_out);
     }
-    ref_painn_readout_forward(painn);
+    ref_painn_readout_forward(painn, painn->task->atom_energy);
     return MLFF_OK;
 }
 
-static mlff_status backward_pass(ref_painn *painn, const mlff_graph *graph,
-                                 const mlff_exchange *exchange, double *strain, mlff_error *err) {
+static mlff_status backward_pass(ref_painn *painn, mlff_error *err) {
     ref_painn_work *work = &painn->work;
+    const mlff_graph *graph = painn->task->graph;
+    const mlff_exchange *exchange = painn->task->exchange;
     const size_t F = (size_t)painn->model->n_features, real = sizeof(double);
     memset(work->grad_v, 0, (size_t)work->n_all*3*F*real);
     memset(work->grad_W, 0, (size_t)work->n_pairs*3*F*real);
@@ -293,71 +286,42 @@ static mlff_status backward_pass(ref_painn *painn, const mlff_graph *graph,
         ref_painn_update_backward(painn, l);
         ref_painn_message_backward(painn, graph, l);
         ref_painn_filter_backward(painn, l);
-        if (exchange && l > 0)
+        if (exchange->forward && l > 0)
             MLFF_TRY(exchange_gradient(painn, exchange, l, err));
     }
-    ref_painn_geometry_backward(painn, graph, strain);
+    ref_painn_geometry_backward(painn, graph, work->strain);
     return MLFF_OK;
 }
 
-/* Energies: sums, and the constants of the elements apart. */
-static mlff_status report_energy(const ref_painn *painn, const mlff_graph *graph,
-                                 mlff_result *result, mlff_error *err) {
-    double network = 0, elements = 0;
-    for (int i = 0; i < graph->n_local; i++) {
-        const double energy = painn->work.energy[i];
-        const double constant = painn->weights.element[graph->species[i]];
-        if (!isfinite(energy))
-            return mlff_fail(err, MLFF_ERROR_NUMBER, "the energy of atom %d (%s) is %g, expected a "
-                             "finite number: its neighborhood may be far from what the model was "
-                             "trained on", i, mlff_element_symbol(graph->species[i]), energy);
-        network += energy;
-        elements += constant;
-        if (result->atom_energy)
-            result->atom_energy[i] = energy + constant;
-    }
-    memset(result->component, 0, sizeof result->component);
-    result->component[MLFF_NETWORK] = network;
-    result->component[MLFF_ELEMENTS] = elements;
-    result->energy = network + elements;
-    return MLFF_OK;
+/* ------------------------------------------------------------------------------ driver -- */
+
+static void ref_painn_forward(void *state, mlff_member *member) {
+    mlff_error err;
+    if (member->thread == 0)
+        mlff_team_check(member, forward_pass(state, &err), &err);
 }
 
-static mlff_status report_force(const ref_painn *painn, const mlff_graph *graph,
-                                mlff_result *result, mlff_error *err) {
-    const double (*force)[3] = (const double (*)[3])painn->work.force;
-    for (int i = 0; i < graph->n_all; i++)
+static void ref_painn_backward(void *state, mlff_member *member) {
+    mlff_error err;
+    if (member->thread == 0 && !mlff_team_failed(member))
+        mlff_team_check(member, backward_pass(state, &err), &err);
+}
+
+static void ref_painn_add_force(void *state, double (*force)[3], double *strain) {
+    const ref_painn_work *work = &((const ref_painn *)state)->work;
+    for (int i = 0; i < work->n_all; i++)
         for (int a = 0; a < 3; a++)
-            if (!isfinite(force[i][a]))
-                return mlff_fail(err, MLFF_ERROR_NUMBER, "the force on atom %d (%s) is %g along "
-                                 "%c, expected a finite number: its neighborhood may be far from "
-                                 "what the model was trained on", i,
-                                 mlff_element_symbol(graph->species[i]), force[i][a], "xyz"[a]);
-    for (int i = 0; i < graph->n_all; i++)
-        for (int a = 0; a < 3; a++)
-            result->force[i][a] += force[i][a];
-    return MLFF_OK;
+            force[i][a] += work->force[i][a];
+    for (int k = 0; k < 9 && strain; k++)
+        strain[k] += work->strain[k];
 }
 
-static mlff_status ref_painn_evaluate(void *state, const mlff_graph *graph,
-                                      const mlff_exchange *exchange, mlff_result *result,
-                                      mlff_error *err) {
-    ref_painn *painn = state;
-    const bool want_force = result->force != NULL;
-    if (exchange && !exchange->forward)
-        exchange = NULL;
-    MLFF_TRY(prepare(painn, graph, exchange != NULL, want_force, err));
-    MLFF_TRY(forward_pass(painn, graph, exchange, err));
-    MLFF_TRY(report_energy(painn, graph, result, err));
-    if (!want_force)
-        return MLFF_OK;
-    MLFF_TRY(backward_pass(painn, graph, exchange, result->strain, err));
-    return report_force(painn, graph, result, err);
-}
-
-const mlff_backend ref_painn_backend = {
+const mlff_network_type ref_painn_network = {
     .architecture = "painn",
     .create = ref_painn_create,
-    .evaluate = ref_painn_evaluate,
     .destroy = ref_painn_destroy,
+    .prepare = ref_painn_prepare,
+    .forward = ref_painn_forward,
+    .backward = ref_painn_backward,
+    .add_force = ref_painn_add_force,
 };

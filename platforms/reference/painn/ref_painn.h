@@ -15,16 +15,17 @@
 #define REF_PAINN_H_
 
 #include "mlff_painn.h"
+#include "mlff_platform.h"
 #include "../ops/ref_ops.h"
 
-extern const mlff_backend ref_painn_backend;
+extern const mlff_network_type ref_painn_network;
 
 /* Called with the features of the n_rows computed rows: "msg" after a message, "upd" after an
    update. s [n_rows][F], v [n_rows][3][F]. */
 typedef void (*ref_painn_trace)(void *ctx, const char *stage, int layer, int n_rows,
                                 const double *s, const double *v);
 
-/* Ask for the features of every layer, or with NULL no longer; state is the backend's. For
+/* Ask for the features of every layer, or with NULL no longer; state is the network's. For
    tests. */
 void ref_painn_set_trace(void *state, ref_painn_trace trace, void *ctx);
 
@@ -44,7 +45,6 @@ typedef struct ref_painn_block {
 typedef struct ref_painn_weights {
     double *embedding;                            /* [n_z][F] */
     double *mu, *beta, *freq;                     /* [K] gaussian; bessel */
-    double *element;                              /* [n_z] eV: shift + atomic reference energy */
     int n_filters, n_blocks;                      /* 1 where the layers share them, else L */
     ref_painn_filter_net filter[MLFF_PAINN_MAX_LAYERS];
     ref_painn_block block[MLFF_PAINN_MAX_LAYERS];
@@ -88,7 +88,6 @@ typedef struct ref_painn_work {
     double *s;                  /* [n_all][F] */
     ref_painn_kept layer[MLFF_PAINN_MAX_LAYERS];
     double *readout[MLFF_PAINN_MAX_READOUT];  /* [n_local][width] pre-activations */
-    double *energy;             /* [n_local] eV, without the element constants */
 
     /* reverse pass */
     double *grad_s;             /* [n_all][F] */
@@ -100,6 +99,7 @@ typedef struct ref_painn_work {
     double *grad_d;             /* [n_pairs] eV/angstrom */
     double (*grad_u)[3];        /* [n_edges] */
     double (*force)[3];         /* [n_all] eV/angstrom */
+    double strain[9];           /* eV */
 
     /* short-lived rows */
     double *pair_a, *pair_b;    /* [n_pairs][max(F, K)] */
@@ -113,6 +113,7 @@ typedef struct ref_painn {
     ref_arena pair_arena;       /* work.pair, work.pair_edge */
     ref_arena arena;            /* all other arrays of work */
     ref_painn_work work;
+    const mlff_task *task;      /* of the evaluation in progress */
     ref_painn_trace trace;
     void *trace_ctx;
 } ref_painn;
@@ -124,7 +125,7 @@ typedef struct ref_painn {
 /* pair, pair_edge and n_pairs, also of every layer */
 void ref_painn_geometry_pairs(ref_painn *painn, const mlff_graph *graph);
 void ref_painn_geometry_forward(ref_painn *painn, const mlff_graph *graph);
-/* force and, unless NULL, strain [9] from grad_d and grad_u; both overwritten */
+/* force and strain [9] from grad_d and grad_u; both overwritten */
 void ref_painn_geometry_backward(ref_painn *painn, const mlff_graph *graph, double *strain);
 
 /* ref_painn_filter.c; layers that share a filter set compute it once */
@@ -143,7 +144,8 @@ void ref_painn_update_forward(ref_painn *painn, int l);
 void ref_painn_update_backward(ref_painn *painn, int l);
 
 /* ref_painn_readout.c */
-void ref_painn_readout_forward(ref_painn *painn);
+/* energy [n_local] eV, overwritten */
+void ref_painn_readout_forward(ref_painn *painn, double *energy);
 /* grad_s of all rows, overwritten */
 void ref_painn_readout_backward(ref_painn *painn);
 

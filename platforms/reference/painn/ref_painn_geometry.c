@@ -114,6 +114,5 @@ void ref_painn_geometry_backward(ref_painn *painn, const mlff_graph *graph, doub
                     sum[3*a + b] += r[a]*grad_r;
             }
         }
-    if (strain)
-        memcpy(strain, sum, sizeof sum);
+    memcpy(strain, sum, sizeof sum);
 }

@@ -15,7 +15,7 @@ static double scale_ev(const mlff_painn *model) {
     return model->energy_scale*model->unit_to_ev;
 }
 
-void ref_painn_readout_forward(ref_painn *painn) {
+void ref_painn_readout_forward(ref_painn *painn, double *energy) {
     const mlff_painn *model = painn->model;
     const ref_painn_work *work = &painn->work;
     const size_t n = (size_t)work->n_local;
@@ -29,7 +29,7 @@ void ref_painn_readout_forward(ref_painn *painn) {
         z = work->atom_a;
     }
     for (size_t i = 0; i < n; i++)
-        work->energy[i] = scale_ev(model)*work->readout[last][i];
+        energy[i] = scale_ev(model)*work->readout[last][i];
 }
 
 void ref_painn_readout_backward(ref_painn *painn) {

@@ -1,4 +1,4 @@
-#include "cpu_team.h"
+#include "mlff_team.h"
 #include "mlff_internal.h"
 
 #if defined(__x86_64__)
@@ -8,19 +8,19 @@
 #endif
 
 typedef struct call {
-    cpu_team team;
-    void (*body)(void *arg, cpu_member *member);
+    mlff_team team;
+    void (*body)(void *arg, mlff_member *member);
     void *arg;
 } call;
 
 static void enter(void *ptr, int thread) {
     call *c = ptr;
-    cpu_member member = {&c->team, thread, 0};
+    mlff_member member = {&c->team, thread, 0};
     c->body(c->arg, &member);
 }
 
-mlff_status cpu_team_run(const mlff_parallel *parallel, void (*body)(void *arg, cpu_member *member),
-                         void *arg, mlff_error *err) {
+mlff_status mlff_team_run(const mlff_parallel *parallel, void (*body)(void *arg, mlff_member *member),
+                          void *arg, mlff_error *err) {
     call c = {.body = body, .arg = arg};
     c.team.n_threads = parallel && parallel->n_threads > 1 ? parallel->n_threads : 1;
     c.team.error.status = MLFF_OK;
@@ -44,7 +44,7 @@ mlff_status cpu_team_run(const mlff_parallel *parallel, void (*body)(void *arg, 
 }
 
 /* The last thread to arrive. The counter of the phase that ends is free: everybody is here. */
-static void open_barrier(cpu_team *team, int phase, int passed) {
+static void open_barrier(mlff_team *team, int phase, int passed) {
     atomic_store_explicit(&team->next[phase], 0, memory_order_relaxed);
     atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
     pthread_mutex_lock(&team->lock);
@@ -55,7 +55,7 @@ static void open_barrier(cpu_team *team, int phase, int passed) {
 
 /* Most waits last less than a microsecond; a thread that has lost its core would hold the others up
    for milliseconds, so they soon sleep and leave it theirs. */
-static void await_barrier(cpu_team *team, int passed) {
+static void await_barrier(mlff_team *team, int passed) {
     enum { SPINS = 2000 };
     for (int spins = 0; spins < SPINS; spins++) {
         if (atomic_load_explicit(&team->passed, memory_order_acquire) != passed)
@@ -68,8 +68,8 @@ static void await_barrier(cpu_team *team, int passed) {
     pthread_mutex_unlock(&team->lock);
 }
 
-void cpu_team_barrier(cpu_member *member) {
-    cpu_team *team = member->team;
+void mlff_team_barrier(mlff_member *member) {
+    mlff_team *team = member->team;
     const int passed = atomic_load_explicit(&team->passed, memory_order_relaxed);
     if (team->n_threads == 1)
         atomic_store_explicit(&team->next[member->phase], 0, memory_order_relaxed);
@@ -81,12 +81,16 @@ void cpu_team_barrier(cpu_member *member) {
     member->phase ^= 1;
 }
 
-int cpu_team_take(cpu_member *member) {
+int mlff_team_take(mlff_member *member) {
     return atomic_fetch_add_explicit(&member->team->next[member->phase], 1, memory_order_relaxed);
 }
 
-void cpu_team_fail(cpu_member *member, mlff_status status, const mlff_error *err) {
+void mlff_team_fail(mlff_member *member, mlff_status status, const mlff_error *err) {
     int none = MLFF_OK;
     if (atomic_compare_exchange_strong(&member->team->status, &none, (int) status) && err)
         member->team->error = *err;
+}
+
+bool mlff_team_failed(const mlff_member *member) {
+    return atomic_load(&member->team->status) != MLFF_OK;
 }
