@@ -251,10 +251,11 @@ static mlff_status explain(const mlff_graph *g, mlff_status status, mlff_error *
         mlff_overlap_find_in_row(&g->message, i, g->species, &o);
     if (o.first < 0)
         return status;
-    return mlff_fail(err, status, "atoms %d (%s) and %d (%s) are %.3g A apart, less than half the "
+    return mlff_fail(err, status, "atoms %d (%s) and %d (%s) are %.3g A apart, less than %g of the "
                      "sum of their covalent radii (%.2f A), and no model was made for such an "
                      "overlap: %s", o.first, mlff_element_symbol(g->species[o.first]), o.second,
-                     mlff_element_symbol(g->species[o.second]), o.distance, o.radii, err->message);
+                     mlff_element_symbol(g->species[o.second]), o.distance, MLFF_OVERLAP_SHARE,
+                     o.radii, err->message);
 }
 
 /* ---------------------------------------------------------------------------- evaluate -- */

@@ -8,6 +8,7 @@
 
 #include "longrange_support.h"
 #include "mlff_aimnet2.h"
+#include "mlff_cpu.h"
 #include "mlff_model_private.h"
 #include "safetensors_builder.h"
 
@@ -444,6 +445,99 @@ static void test_ranks(void) {
     mlff_dispersion_table_free(t);
 }
 
+/* --------------------------------------------------------------- models without charges -- */
+
+static mlff_longrange_model dispersion_model;  // what the model below asks for
+
+static const mlff_longrange_model *ask_for_dispersion(const void *description) {
+    (void) description;
+    return &dispersion_model;
+}
+
+/* Energy and forces of an evaluator on a system. */
+static void evaluate_model(mlff_evaluator *evaluator, const lr_system *s, lr_result *out) {
+    const double (*cell)[3] = s->periodic ? s->cell : NULL;
+    mlff_graph graph = {.n_local = s->n, .n_all = s->n, .species = s->species, .n_regions = 1,
+                        .position = s->x, .cell = cell};
+    ref_pair_list near = {0}, far = {0};
+    double message, long_range;
+    CHECK_OK(mlff_evaluator_pair_cutoffs(evaluator, &graph, NULL, &message, &long_range, &lr_error),
+             lr_error);
+    CHECK_OK(ref_neighbors_build(s->n, s->x, NULL, cell, message, &near, &lr_error), lr_error);
+    graph.message = ref_pair_list_view(&near);
+    if (long_range > 0)
+        CHECK_OK(ref_neighbors_build(s->n, s->x, NULL, cell, long_range, &far, &lr_error), lr_error);
+    if (long_range > 0)
+        graph.long_range = ref_pair_list_view(&far);
+    memset(out, 0, sizeof *out);
+    mlff_result result = {.force = out->force, .strain = out->strain};
+    CHECK_OK(mlff_evaluate(evaluator, &graph, NULL, &result, &lr_error), lr_error);
+    memcpy(out->component, result.component, sizeof out->component);
+    ref_pair_list_free(&near);
+    ref_pair_list_free(&far);
+}
+
+// PaiNN knows neither charges nor dispersion: the evaluator adds what the description asks for.
+static void test_without_charges(void) {
+    static const int species[8] = {1, 8, 6, 7, 1, 6, 8, 1};
+    static const double tolerance[2] = {1e-12, 2e-6};  // of numbers of the order of 1 eV
+    const mlff_platform *const platforms[2] = {mlff_reference_platform(), mlff_cpu_platform()};
+    mlff_dispersion_table *t = made_up_table();
+    mlff_model *model;
+    CHECK_OK(mlff_model_load(check_path("MLFF_TEST_DATA", "painn/kj-7x2.safetensors"), &model,
+                             &lr_error), lr_error);
+    mlff_architecture changed = *model->architecture;
+    changed.longrange = ask_for_dispersion;
+    model->architecture = &changed;
+    dispersion_model = lr_aimnet2(t);
+    dispersion_model.coulomb = false;
+    dispersion_model.short_range_radius = 0;
+
+    for (int p = 0; p < 2; p++)
+        for (int periodic = 0; periodic < 2; periodic++) {
+            static lr_system s;
+            static lr_result with, without, want;
+            mlff_evaluator *evaluator;
+            mlff_settings settings = {.dispersion_cutoff = 9};
+            mlff_longrange lr;
+            lr_made_up(periodic, 0, &s);
+            memcpy(s.species, species, sizeof species);
+            CHECK_OK(mlff_longrange_resolve(&dispersion_model, &settings, periodic, &lr, &lr_error),
+                     lr_error);
+            lr_evaluate(&lr, &s, true, &want);
+            CHECK(fabs(want.component[MLFF_DISPERSION]) > 0.01);
+            CHECK_OK(mlff_evaluator_new(platforms[p], model, &settings, &evaluator, &lr_error),
+                     lr_error);
+            evaluate_model(evaluator, &s, &with);
+            mlff_evaluator_free(evaluator);
+            settings = (mlff_settings) {.dispersion = -1};
+            CHECK_OK(mlff_evaluator_new(platforms[p], model, &settings, &evaluator, &lr_error),
+                     lr_error);
+            evaluate_model(evaluator, &s, &without);
+            mlff_evaluator_free(evaluator);
+
+            CHECK(with.component[MLFF_COULOMB_FULL] == 0);
+            CHECK(with.component[MLFF_NETWORK] == without.component[MLFF_NETWORK]);
+            CHECK(without.component[MLFF_DISPERSION] == 0);
+            CHECK_NEAR(want.component[MLFF_DISPERSION], with.component[MLFF_DISPERSION],
+                       tolerance[p]);
+            for (int i = 0; i < s.n; i++)
+                for (int d = 0; d < 3; d++)
+                    CHECK_NEAR(want.force[i][d], with.force[i][d] - without.force[i][d],
+                               tolerance[p]);
+            for (int k = 0; k < 9; k++)
+                CHECK_NEAR(want.strain[k], with.strain[k] - without.strain[k], 10*tolerance[p]);
+        }
+
+    // Coulomb stays refused
+    mlff_evaluator *evaluator;
+    const mlff_settings dsf = {.coulomb = MLFF_COULOMB_DSF};
+    CHECK_FAILS(mlff_evaluator_new(platforms[0], model, &dsf, &evaluator, &lr_error),
+                MLFF_ERROR_ARGUMENT, lr_error, "no Coulomb energy");
+    mlff_model_free(model);
+    mlff_dispersion_table_free(t);
+}
+
 int main(void) {
     test_embed();
     test_broken_tables();
@@ -454,5 +548,6 @@ int main(void) {
     test_published_content();
     test_derivatives();
     test_ranks();
+    test_without_charges();
     return check_report("test_dispersion");
 }
