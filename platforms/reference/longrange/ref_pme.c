@@ -1,7 +1,7 @@
 /*
  * Reciprocal sum of one region by smooth particle mesh Ewald (Essmann et al., J. Chem. Phys. 103,
- * 8577 (1995)) with B-splines M_5, as the paper writes it: splines and Fourier
- * transforms by their recursions.
+ * 8577 (1995)) with B-splines M_5, as the paper writes it: splines and Fourier transforms by their
+ * recursions.
  *   Q(g) = sum_i q_i M5(u_i1 - g1) M5(u_i2 - g2) M5(u_i3 - g3),  u = K x.b
  *   E = 1/2 sum_{m != 0} w |F(m)|^2,  w = (4 pi ke/V) exp(-k^2/(4 alpha^2))/k^2 B(m)
  *   F the Fourier transform of Q,  B the product of 1/|sum_k M5(k+1) exp(2 pi i m k/K)|^2 per axis
