@@ -198,7 +198,7 @@ public:
          */
         SplitHalf = 1,
         /**
-         * On tensor cores, numbers rounded to TF32: forces with errors of about 1e-3 of the
+         * On tensor cores, numbers rounded to TF32: forces with errors of up to 2e-3 of the
          * largest.  Where SplitHalf is used.  It has not run on a card yet.
          */
         TF32 = 2

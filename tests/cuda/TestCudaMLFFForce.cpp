@@ -15,6 +15,12 @@ static State stateOf(Context& context) {
     return context.getState(State::Positions | State::Forces | State::Energy);
 }
 
+// In steps of 0.02 fs: random weights hold no molecule together, and atoms would meet after 4 fs.
+static void startMoving(Molecule& molecule) {
+    molecule.context().setVelocitiesToTemperature(300, 5);
+    molecule.simulation->integrator.setStepSize(2e-5);
+}
+
 // The same positions give the same bits: again in a Context, in another one, and after 50 steps.
 static void testSameBits() {
     for (const Golden& g : {testData("painn-hcno-distilled.box_triclinic"),
@@ -26,7 +32,7 @@ static void testSameBits() {
         CHECK(sameBits(first, stateOf(one.context())));
         CHECK(sameBits(first, stateOf(other.context())));
         for (Molecule* molecule : {&one, &other}) {
-            molecule->context().setVelocitiesToTemperature(300, 5);
+            startMoving(*molecule);
             molecule->simulation->integrator.step(50);
         }
         CHECK(sameBits(stateOf(one.context()), stateOf(other.context())));
@@ -45,7 +51,7 @@ static void testGraph() {
         for (Molecule* molecule : {&with, &without}) {
             molecule->force->setScaleParameter("lambda");
             Context& context = molecule->context();
-            context.setVelocitiesToTemperature(300, 5);
+            startMoving(*molecule);
             for (double scale : {1.0, 0.7, 1.0}) {
                 context.setParameter("lambda", scale);
                 molecule->simulation->integrator.step(20);
@@ -69,7 +75,8 @@ static void testGraph() {
 }
 
 // Dense layers on tensor cores: pairs of halves as exact as single precision, TF32 within what
-// its 11 bits allow (forces 1e-3 of the largest or of 1 eV/angstrom, energy 1e-3 eV an atom).
+// its 11 bits allow: an operand is off by 2^-11 at most, a product by 2^-10, and forces come from a
+// forward and a backward pass: 2^-9 of the largest, or of 1 eV/angstrom. Energy: 1e-3 eV per atom.
 static void testTensorCores() {
     for (const Golden& g : {chargedGolden("published-4x4", "formamide_4water simple"),
                             chargedGolden("published-4x4", "two_regions_box dsf"),
@@ -92,7 +99,7 @@ static void testTensorCores() {
             }
             CHECK(info.at("matrix_precision") == "TF32");
             const double error = largestDifference(expected.forces, forcesOf(g, state));
-            CHECK(error <= 1e-3*std::max(largest(expected.forces), 10*KJMOL_PER_EV));
+            CHECK(error <= std::max(largest(expected.forces), 10*KJMOL_PER_EV)/512);
             CHECK(fabs(state.getPotentialEnergy()-expected.energy) <= 1e-3*KJMOL_PER_EV*g.size());
             CHECK(error > forceTolerance(largest(expected.forces)));  // else it was not TF32
         }

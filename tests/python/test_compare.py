@@ -496,7 +496,7 @@ def test_tolerances():
                                     "charge": 5e-6}
     assert of(False, 1, 0.1)["force"] == 2e-5
     assert of(False, 100, 50.0, isTF32=True) == {
-        "energy": pytest.approx(0.1), "force": pytest.approx(0.05), "charge": 1e-3}
+        "energy": pytest.approx(0.1), "force": pytest.approx(0.1), "charge": 1e-3}
     own = figures.Tolerances(energy=1e-3, force=0.5, charge=0.1)
     assert own.of(True, 10, 3.0) == {"energy": pytest.approx(1e-2), "force": 0.5, "charge": 0.1}
 
