@@ -1,5 +1,5 @@
-"""The CUDA platform on a pretend driver: what the host does in a step, and what the real compilers
-make of the kernels. Numbers are not tested: kernels do nothing there.
+"""The CUDA platform on a pretend driver (gpu/): what the host does in a step, what the real
+compilers make of the kernels, and with --execute the numbers that these compute.
 
 Runs cuda_steps (which see) for devices of several compute capabilities, in single, mixed and double
 precision, and reads the driver's log. In a step that needs forces only, and beyond what
@@ -14,8 +14,13 @@ PTX goes through ptxas: none may spill registers, and those of HOT must be among
 be said of nothing. Kernels on tensor cores are compiled besides (tensor_kernels.py), whatever tiles
 the Systems take.
 
-With --suite, runs that test program instead, with wrong numbers throughout: every kernel that it
-needs, and it needs those of all small models, must compile, and the driver must not refuse a call.
+With --suite, runs that test program instead. Unless kernels are executed, its numbers are wrong
+throughout: every kernel that it needs, and it needs those of all small models, must compile, and
+the driver must not refuse a call. With --execute, its checks must pass as well; --watch turns on
+what the interpreter looks for.
+
+The compiler's output is kept in --cache, by the hash of the text and the version of the compiler:
+the next run takes it from there.
 
 Exit status: 0 passed, 1 failed, 77 nothing could be tested.
 """
@@ -83,6 +88,13 @@ SAME_ARRAY = {
     "mlffPainnNodeBackward": ["vMid gv"],
 }
 
+# What --watch turns on: environment variables of the driver.
+WATCH = {"races": "RACES", "global-races": "GLOBAL_RACES", "unwritten": "UNWRITTEN",
+         "poison": "POISON", "lazy": "LAZY", "shuffle": "SHUFFLE"}
+# In which reads of shared memory that nobody has written do no harm: threads without a span
+# subtract from a word that is not used afterward.
+UNWRITTEN_IN = "mlffFindPairs"
+
 GRAPHS_ON = "90"  # compared with what is launched without them
 
 STEPS = 100
@@ -100,6 +112,16 @@ def find_wheels(folder):
     return platform, os.path.dirname(compilers[0]), assemblers[0]
 
 
+def kernel_cache(options):
+    """Folder for the PTX of these compilers; OpenMM names files by the hash of the text."""
+    versions = sorted(os.path.basename(path) for path in
+                      glob.glob(os.path.join(options.wheels, "*.dist-info")))
+    digest = hashlib.sha256(" ".join(versions).encode()).hexdigest()[:16]
+    folder = os.path.join(options.cache or os.path.join(options.work, "cache"), digest)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 # --------------------------------------------------------------------------- one device
 
 
@@ -109,15 +131,16 @@ def run_program(options, wheels, name, command, **settings):
     log = os.path.join(options.work, f"{name}.log")
     if os.path.exists(log):
         os.remove(log)
-    cache = os.path.join(options.work, "cache")
-    os.makedirs(cache, exist_ok=True)
+    cache = kernel_cache(options)
     environment = dict(
-        os.environ, LD_BIND_NOW="1", OPENMM_CACHE_DIR=cache, MLFF_CUDA_PLATFORM=wheels[0],
+        os.environ, LD_BIND_NOW="1", OPENMM_CACHE_DIR=cache, TMPDIR=cache,  # files are renamed
+        MLFF_CUDA_PLATFORM=wheels[0],
         OPENMM_PLUGINS=os.path.dirname(wheels[0]), PRETEND_CUDA_LOG=log,
-        MLFF_SHARED=options.work,
         LD_LIBRARY_PATH=os.pathsep.join([options.libraries, wheels[1]]), **settings)
+    if not options.execute:     # goldens from elsewhere would tell nothing
+        environment["MLFF_SHARED"] = options.work
     result = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, timeout=850)
+                            stderr=subprocess.STDOUT, timeout=2600 if options.execute else 850)
     return result, read_log(options, name)
 
 
@@ -429,31 +452,45 @@ def check_graphs(options, wheels, capability):
 # ------------------------------------------------------------------------ a test program
 
 
-def check_suite(options, wheels, precision):
-    """Problems of a run of the test program that are not its numbers."""
+def check_suite(options, wheels, job):
+    """(problems, output) of a run of the test program; job: (precision, capability)."""
+    precision, capability = job
+    settings = {"PRETEND_CUDA_QUIET": "1", "PRETEND_CUDA_CAPABILITY": capability}
+    if options.execute:
+        settings |= {"PRETEND_CUDA_EXECUTE": "1", "PRETEND_CUDA_PROCESSORS": "4"}
+        settings |= {f"PRETEND_CUDA_{WATCH[name]}": "1" for name in options.watch}
+        settings["PRETEND_CUDA_EXCEPT"] = UNWRITTEN_IN
+    if options.only:
+        settings["MLFF_ONLY"] = options.only
     try:
-        result, lines = run_program(options, wheels, f"suite-{precision}",
-                                    [options.suite, precision], PRETEND_CUDA_QUIET="1")
+        result, lines = run_program(options, wheels, f"suite-{precision}-{capability}",
+                                    [options.suite, precision], **settings)
     except subprocess.TimeoutExpired as error:
-        return [str(error)]
+        return [str(error)], str(error.stdout)
     problems = sorted({" ".join(words) for words in lines if words[0] != "same"})
     problems += check_same_arrays(lines)
     problems += re.findall(r"exception: .*(?:kernel|compil|CUDA|initialized|plugin).*",
                            result.stdout)
-    if result.returncode not in (0, 1) or "checks," not in result.stdout:
+    allowed = (0,) if options.execute else (0, 1)
+    if result.returncode not in allowed or "checks," not in result.stdout:
         problems.append(f"exit status {result.returncode}: {result.stdout[-500:]}")
-    return problems
+    return problems, result.stdout
 
 
 def run_suite(options, wheels):
+    """Numbers that count are printed."""
+    jobs = list(itertools.product(options.precisions, options.capabilities))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda p: check_suite(options, wheels, p), SUITE_PRECISIONS))
-    for precision, problems in zip(SUITE_PRECISIONS, found):
+        found = list(pool.map(lambda job: check_suite(options, wheels, job), jobs))
+    n_problems = 0
+    for (precision, capability), (problems, output) in zip(jobs, found):
+        n_problems += len(problems)
+        if options.execute:
+            print(f"{precision}, compute capability {capability}:\n{output}", end="")
         for text in problems:
-            print(f"FAILED: {precision}: {text}")
-    print(f"{os.path.basename(options.suite)} in {len(found)} precisions, "
-          f"{sum(map(len, found))} problems")
-    return 1 if any(found) else 0
+            print(f"FAILED: {precision}, {capability}: {text}")
+    print(f"{os.path.basename(options.suite)}, {len(found)} runs, {n_problems} problems")
+    return 1 if n_problems else 0
 
 
 # ------------------------------------------------------------------------------ kernels
@@ -617,8 +654,22 @@ def main():
     parser.add_argument("--wheels", required=True,
                         help="folder with the wheels of tests/cuda/requirements.txt")
     parser.add_argument("--work", required=True, help="folder to write to")
-    parser.add_argument("--capabilities", nargs="+", default=list(DEVICES), choices=list(DEVICES))
+    parser.add_argument("--cache", help="folder for compiled kernels; default: in --work")
+    parser.add_argument("--capabilities", nargs="+", choices=list(DEVICES),
+                        help=f"default: all, of a suite {GRAPHS_ON}")
+    parser.add_argument("--precisions", nargs="+", default=SUITE_PRECISIONS, choices=PRECISIONS,
+                        help="of a suite; default: %(default)s")
+    parser.add_argument("--execute", action="store_true", help="a suite's kernels are executed")
+    parser.add_argument("--watch", nargs="+", default=[], choices=list(WATCH),
+                        help="what to look for in kernels that are executed")
+    parser.add_argument("--only", help="tests of a suite whose name has this text (MLFF_ONLY)")
     options = parser.parse_args()
+    if (options.execute or options.only) and not options.suite:
+        parser.error("--execute and --only are for a --suite")
+    if options.watch and not options.execute:
+        parser.error("--watch needs --execute")
+    options.capabilities = options.capabilities or ([GRAPHS_ON] if options.suite
+                                                    else list(DEVICES))
     wheels = find_wheels(options.wheels)
     if wheels is None:
         print(f"skipped: no OpenMM CUDA platform, NVRTC and ptxas in {options.wheels}: pip "
