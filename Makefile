@@ -16,11 +16,12 @@ unexport PYTHONPATH OPENMM_PLUGIN_DIR
 SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake engine openmmapi platforms serialization \
              wrappers tests models examples -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test install sanitize sanitize-threads clean help
+.PHONY: demo test test-long install sanitize sanitize-threads clean help
 
 help:
 	@echo "make demo      molecular dynamics of alanine dipeptide in water, the peptide by a neural network"
-	@echo "make test      every test"
+	@echo "make test      every test but the long ones"
+	@echo "make test-long the long ones: CUDA's kernels in all precisions, with races looked for"
 	@echo "make install   only set up .venv with the package"
 	@echo "make sanitize  the C and C++ tests under AddressSanitizer and UndefinedBehaviourSanitizer"
 	@echo "make sanitize-threads  the tests of engine and CPU platform under ThreadSanitizer"
@@ -30,9 +31,12 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/alanine_dipeptide.py --output demo-output
 
 test: $(VENV)/.installed
-	cd build/release && { $(BIN)/ctest --output-on-failure -j $(JOBS) --output-junit tests.xml \
+	cd build/release && { $(BIN)/ctest -LE long --output-on-failure -j $(JOBS) --output-junit tests.xml \
 	    --test-output-size-passed 1000000 --test-output-size-failed 1000000; status=$$?; \
 	    $(BIN)/python $(CURDIR)/tests/skipped.py tests.xml; exit $$status; }
+
+test-long: $(VENV)/.installed
+	cd build/release && $(BIN)/ctest -L long --output-on-failure -j $(JOBS)
 
 sanitize: $(VENV)/.tools
 	$(BIN)/cmake --preset sanitize
