@@ -57,7 +57,7 @@ $(VENV)/.tools: requirements.txt
 	    { echo "error: the headers of $(PYTHON) (Python.h) are missing. On Debian: apt-get install python3-dev"; exit 1; }
 	@command -v gcc >/dev/null && command -v g++ >/dev/null || \
 	    { echo "error: gcc and g++ are needed. On Debian: apt-get install g++"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
