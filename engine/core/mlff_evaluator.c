@@ -25,7 +25,6 @@ struct mlff_evaluator {
     /* one evaluation */
     double *atom_energy, *charge, *grad_charge;  // [room], see mlff_task
     int room;
-    bool want_force;
 };
 
 /* ---------------------------------------------------------------------------- settings -- */
@@ -295,13 +294,19 @@ static mlff_status prepare_longrange(mlff_evaluator *e, const mlff_task *task, i
     return e->platform->longrange->prepare(e->longrange, &lr, task, err);
 }
 
+typedef struct evaluation {
+    const mlff_evaluator *evaluator;
+    const mlff_task *task;
+} evaluation;
+
 /* One thread's part of an evaluation. */
 static void run_thread(void *arg, mlff_member *member) {
-    const mlff_evaluator *e = arg;
+    const evaluation *run = arg;
+    const mlff_evaluator *e = run->evaluator;
     e->network_type->forward(e->network, member);
     if (e->longrange)
         e->platform->longrange->run(e->longrange, member);
-    if (e->want_force)
+    if (run->task->want_force)
         e->network_type->backward(e->network, member);
 }
 
@@ -311,8 +316,8 @@ static mlff_status evaluate(mlff_evaluator *e, const mlff_task *task, mlff_resul
     MLFF_TRY(e->network_type->prepare(e->network, task, &n_charged, err));
     if (e->longrange)
         MLFF_TRY(prepare_longrange(e, task, n_charged, err));
-    e->want_force = task->want_force;
-    MLFF_TRY(mlff_team_run(e->settings.parallel, run_thread, e, err));
+    evaluation run = {e, task};
+    MLFF_TRY(mlff_team_run(e->settings.parallel, run_thread, &run, err));
 
     // energies first: they name the atom where it went wrong
     memset(result->component, 0, sizeof result->component);

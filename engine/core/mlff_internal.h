@@ -29,6 +29,11 @@ MLFF_API mlff_status mlff_fail(mlff_error *err, mlff_status status, const char *
 MLFF_API mlff_status mlff_resize(void **block, size_t count, size_t size, const char *what,
                                  mlff_error *err);
 
+/* mlff_resize() where *capacity, the elements that the block holds, is less than count; never NULL
+   afterwards, for a count of 0 neither. */
+MLFF_API mlff_status mlff_reserve(void **block, size_t *capacity, size_t count, size_t size,
+                                  const char *what, mlff_error *err);
+
 /* ------------------------------------------------------------------------ tensors -- */
 
 typedef enum mlff_dtype { MLFF_F32, MLFF_F64, MLFF_I32, MLFF_I64 } mlff_dtype;

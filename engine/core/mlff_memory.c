@@ -14,3 +14,14 @@ mlff_status mlff_resize(void **block, size_t count, size_t size, const char *wha
     *block = grown;
     return MLFF_OK;
 }
+
+mlff_status mlff_reserve(void **block, size_t *capacity, size_t count, size_t size,
+                         const char *what, mlff_error *err) {
+    if (count == 0)
+        count = 1;
+    if (*capacity >= count)
+        return MLFF_OK;
+    MLFF_TRY(mlff_resize(block, count, size, what, err));
+    *capacity = count;
+    return MLFF_OK;
+}

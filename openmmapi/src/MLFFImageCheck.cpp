@@ -97,20 +97,19 @@ static vector<double> readNumbers(const NonbondedForce& force, const vector<int>
 
 // Empty if there is none.
 string MLFFImageCheck::findDifference(const Values& found, const Values& copied) {
-    std::stringstream text;
-    text.precision(12);
-    for (size_t i = 0; i < std::min(found.size(), copied.size()); i++) {
-        if (found[i] == copied[i])
-            continue;
-        if (found[i].first == copied[i].first)
+    if (found == copied)
+        return "";
+    // values are compared as far as both have the same names; what has none is an offset
+    for (size_t i = 0; i < std::min(found.size(), copied.size()) &&
+                       found[i].first == copied[i].first; i++)
+        if (found[i].second != copied[i].second) {
+            std::stringstream text;
+            text.precision(12);
             text << "the " << found[i].first << " is " << found[i].second << ", in the copy "
                  << copied[i].second;
-        else
-            text << "the parameter offsets of its atoms are others than in the copy";
-        return text.str();
-    }
-    return found.size() == copied.size() ? "" : "the parameter offsets of its atoms are others than "
-                                                "in the copy";
+            return text.str();
+        }
+    return "the parameter offsets of its atoms are others than in the copy";
 }
 
 // ------------------------------------------------------------------ comparison

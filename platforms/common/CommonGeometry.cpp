@@ -24,7 +24,7 @@ const double ANGSTROM_PER_NM = 10.0;
 const double SKIN = 0.1;            // nm, of all lists
 const double SOON = 0.5;            // of half the skin: a search is due
 const int BRUTE_LIMIT = 256;        // rows up to which every pair is looked at
-const double LONGEST_OVERLAP = 3.2; // angstrom: MLFF_OVERLAP_SHARE of two atoms of francium
+const double LARGEST_RADIUS = 2.65; // angstrom, covalent: francium's and more
 const int FIRST_CAPACITY = 64;      // of a row
 const int BLOCK = 64, SORT_BLOCK = 256;
 // Words of the status, as in support.cc
@@ -389,7 +389,7 @@ void CommonGeometry::createKernels() {
     messageKernel->addArg();        // 11: capacity
     device.addReal(messageKernel, messageRange);
     messageKernel->addArg(radius);
-    device.addReal(messageKernel, checked ? LONGEST_OVERLAP : 0);
+    device.addReal(messageKernel, checked ? 2*MLFF_OVERLAP_SHARE*LARGEST_RADIUS : 0);
     if (!lists) {
         addParticles(messageKernel);
         messageKernel->addArg(atoms.force);

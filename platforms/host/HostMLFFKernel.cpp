@@ -159,9 +159,9 @@ void HostCalcMLFFForceKernel::readPositions(const vector<Vec3>& particles) {
         if (!std::isfinite(p[0]+p[1]+p[2])) {
             std::stringstream message;
             message << "MLFFForce: " << describeMLFFInstability(evaluation)
-                    << ": the position of particle " << particle[i] << " (" << mlff_element_symbol(species[i]) << ", atom " << i
-                    << ") is (" << p[0] << ", " << p[1] << ", " << p[2]
-                    << ") nm: expected finite numbers";
+                    << ": the position of particle " << particle[i] << " ("
+                    << mlff_element_symbol(species[i]) << ", atom " << i << ") is (" << p[0] << ", "
+                    << p[1] << ", " << p[2] << ") nm: expected finite numbers";
             throw OpenMMException(message.str());
         }
         for (int d = 0; d < 3; d++)

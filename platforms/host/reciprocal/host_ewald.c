@@ -37,11 +37,11 @@ static mlff_status make_vectors(const host_charges *s, const host_region_sum *r,
     int m_max[3];
     MLFF_TRY(mlff_ewald_waves(&r->ewald, s->graph->cell, m_max, err));
     *n = wave_vectors(r, m_max, NULL, NULL);
-    MLFF_TRY(host_reciprocal_room((void **) &w->k, &w->k_room, *n, sizeof *w->k, what, err));
-    MLFF_TRY(host_reciprocal_room((void **) &w->k_weight, &w->k_weight_room, *n,
-                                  sizeof *w->k_weight, what, err));
-    MLFF_TRY(host_reciprocal_room((void **) &w->own, &w->own_room, *n, sizeof *w->own, what, err));
-    MLFF_TRY(host_reciprocal_room((void **) &w->all, &w->all_room, *n, sizeof *w->all, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->k, &w->k_room, *n, sizeof *w->k, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->k_weight, &w->k_weight_room, *n,
+                          sizeof *w->k_weight, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->own, &w->own_room, *n, sizeof *w->own, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->all, &w->all_room, *n, sizeof *w->all, what, err));
     wave_vectors(r, m_max, w->k, w->k_weight);
     return MLFF_OK;
 }

@@ -92,16 +92,15 @@ static mlff_status prepare(pme *p, double tolerance, host_reciprocal *w, mlff_er
 
     static const char what[] = "PME mesh";
     const size_t n_axes = (size_t) p->K[0] + (size_t) p->K[1] + (size_t) p->K[2];
-    MLFF_TRY(host_reciprocal_room((void **) &w->mesh, &w->mesh_room, p->n_points, sizeof *w->mesh,
-                                  what, err));
-    MLFF_TRY(host_reciprocal_room((void **) &w->line, &w->line_room, 2*n_axes, sizeof *w->line, what,
-                                  err));
-    MLFF_TRY(host_reciprocal_room((void **) &w->modulus, &w->modulus_room, n_axes,
-                                  sizeof *w->modulus, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->mesh, &w->mesh_room, p->n_points, sizeof *w->mesh,
+                          what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->line, &w->line_room, 2*n_axes, sizeof *w->line, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->modulus, &w->modulus_room, n_axes,
+                          sizeof *w->modulus, what, err));
     p->own = p->all = w->mesh;
     if (p->s->exchange && p->s->exchange->sum) {
-        MLFF_TRY(host_reciprocal_room((void **) &w->mesh_all, &w->mesh_all_room, p->n_points,
-                                      sizeof *w->mesh_all, what, err));
+        MLFF_TRY(mlff_reserve((void **) &w->mesh_all, &w->mesh_all_room, p->n_points,
+                              sizeof *w->mesh_all, what, err));
         p->all = w->mesh_all;
     }
     p->line = w->line;

@@ -13,17 +13,6 @@ void host_reciprocal_free(host_reciprocal *w) {
     *w = (host_reciprocal) {0};
 }
 
-mlff_status host_reciprocal_room(void **block, size_t *capacity, size_t count, size_t size,
-                                 const char *what, mlff_error *err) {
-    if (count == 0)
-        count = 1;
-    if (*capacity >= count)
-        return MLFF_OK;
-    MLFF_TRY(mlff_resize(block, count, size, what, err));
-    *capacity = count;
-    return MLFF_OK;
-}
-
 void host_reciprocal_strain(double *strain, const double k[3], double alpha, double energy) {
     const double k2 = k[0]*k[0] + k[1]*k[1] + k[2]*k[2];
     const double c = 2*(1/(4*alpha*alpha) + 1/k2)*energy;

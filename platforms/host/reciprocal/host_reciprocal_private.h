@@ -15,10 +15,6 @@ static inline bool host_is_member(const host_charges *s, const host_region_sum *
     return (s->graph->region ? s->graph->region[i] : 0) == r->region;
 }
 
-/* Room for at least count elements; *capacity counts elements. */
-mlff_status host_reciprocal_room(void **block, size_t *capacity, size_t count, size_t size,
-                                 const char *what, mlff_error *err);
-
 /* Strain of a term E_k of the reciprocal sum at wave vector k. */
 void host_reciprocal_strain(double *strain, const double k[3], double alpha, double energy);
 

@@ -190,10 +190,10 @@ mlff_status ref_dispersion(const mlff_longrange *lr, ref_longrange_work *work,
                            const mlff_graph *graph, const mlff_exchange *exchange,
                            double (*force)[3], double *strain, double *energy, mlff_error *err) {
     const size_t n = (size_t) graph->n_all;
-    MLFF_TRY(ref_longrange_room((void **) &work->cn, &work->cn_room, n, sizeof *work->cn,
-                                "coordination numbers", err));
-    MLFF_TRY(ref_longrange_room((void **) &work->grad_cn, &work->grad_cn_room, n,
-                                sizeof *work->grad_cn, "coordination numbers", err));
+    MLFF_TRY(mlff_reserve((void **) &work->cn, &work->cn_room, n, sizeof *work->cn,
+                          "coordination numbers", err));
+    MLFF_TRY(mlff_reserve((void **) &work->grad_cn, &work->grad_cn_room, n,
+                          sizeof *work->grad_cn, "coordination numbers", err));
     const dispersion s = {.lr = lr, .table = lr->model.table, .graph = graph,
                           .pairs = &graph->long_range, .cn = work->cn, .grad_cn = work->grad_cn,
                           .force = force, .strain = strain};

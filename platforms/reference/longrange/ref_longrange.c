@@ -13,17 +13,6 @@ void ref_longrange_work_free(ref_longrange_work *w) {
     *w = (ref_longrange_work) {0};
 }
 
-mlff_status ref_longrange_room(void **block, size_t *capacity, size_t count, size_t size,
-                               const char *what, mlff_error *err) {
-    if (count == 0)
-        count = 1;
-    if (*capacity >= count)
-        return MLFF_OK;
-    MLFF_TRY(mlff_resize(block, count, size, what, err));
-    *capacity = count;
-    return MLFF_OK;
-}
-
 /* ------------------------------------------------------------------------------- Ewald -- */
 
 /* The splitting of each region, and the kernel of its pairs. */
@@ -32,8 +21,8 @@ static mlff_status choose_ewald(const mlff_longrange *lr, ref_longrange_work *w,
                                 double *range, mlff_error *err) {
     const size_t n = (size_t) graph->n_regions;
     MLFF_TRY(mlff_ewald_list_choose(&w->ewald, lr->ewald_tolerance, graph, exchange, range, err));
-    MLFF_TRY(ref_longrange_room((void **) &w->kernel, &w->kernel_room, n, sizeof *w->kernel,
-                                "regions", err));
+    MLFF_TRY(mlff_reserve((void **) &w->kernel, &w->kernel_room, n, sizeof *w->kernel,
+                          "regions", err));
     for (size_t k = 0; k < n; k++)
         w->kernel[k] = (ref_kernel) {.form = REF_KERNEL_SCREENED,
                                      .range = w->ewald.region[k].r_cut,

@@ -31,10 +31,6 @@ static inline void ref_pair_force(double (*force)[3], double *strain, int i, int
     }
 }
 
-/* Room for at least count elements; *capacity counts elements. */
-mlff_status ref_longrange_room(void **block, size_t *capacity, size_t count, size_t size,
-                               const char *what, mlff_error *err);
-
 /* The charge interaction E_ij = c q_i q_j phi(d) of one pair sum. */
 typedef enum ref_kernel_form {
     REF_KERNEL_SHORT_EXP,     /* h(d)/d with the exp envelope of the range */

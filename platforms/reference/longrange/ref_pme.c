@@ -89,17 +89,16 @@ static mlff_status prepare(pme *p, double tolerance, ref_longrange_work *w, mlff
     MLFF_TRY(mlff_pme_check_mesh(tolerance, p->K, err));
     const size_t n_axes = (size_t) p->K[0] + (size_t) p->K[1] + (size_t) p->K[2];
     p->n_points = (size_t) p->K[0]*(size_t) p->K[1]*(size_t) p->K[2];
-    MLFF_TRY(ref_longrange_room((void **) &w->mesh, &w->mesh_room, p->n_points, sizeof *w->mesh,
-                                what, err));
-    MLFF_TRY(ref_longrange_room((void **) &w->line, &w->line_room, 3*n_axes, sizeof *w->line, what,
-                                err));
-    MLFF_TRY(ref_longrange_room((void **) &w->modulus, &w->modulus_room, n_axes,
-                                sizeof *w->modulus, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->mesh, &w->mesh_room, p->n_points, sizeof *w->mesh,
+                          what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->line, &w->line_room, 3*n_axes, sizeof *w->line, what, err));
+    MLFF_TRY(mlff_reserve((void **) &w->modulus, &w->modulus_room, n_axes,
+                          sizeof *w->modulus, what, err));
     p->own = p->all = w->mesh;
     p->line = w->line;
     if (p->s->exchange->sum) {
-        MLFF_TRY(ref_longrange_room((void **) &w->mesh_all, &w->mesh_all_room, p->n_points,
-                                    sizeof *w->mesh_all, what, err));
+        MLFF_TRY(mlff_reserve((void **) &w->mesh_all, &w->mesh_all_room, p->n_points,
+                              sizeof *w->mesh_all, what, err));
         p->all = w->mesh_all;
     }
     double *modulus = w->modulus;

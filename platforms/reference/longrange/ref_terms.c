@@ -45,9 +45,9 @@ static mlff_status prepare(void *state, const mlff_longrange *lr, const mlff_tas
     ref_terms *terms = state;
     terms->lr = *lr;
     terms->task = task;
-    return ref_longrange_room((void **) &terms->force, &terms->force_room,
-                              (size_t) task->graph->n_all, sizeof *terms->force,
-                              "long-range forces", err);
+    return mlff_reserve((void **) &terms->force, &terms->force_room,
+                        (size_t) task->graph->n_all, sizeof *terms->force,
+                        "long-range forces", err);
 }
 
 static void run(void *state, mlff_member *member) {
